@@ -1,0 +1,70 @@
+# `make run` starts the relay, `make test` proves it. Each makes first what it needs.
+
+VENV = .venv
+PYTHON = python3
+BIN = $(VENV)/bin
+SOURCES = app.py config.py gunicorn.conf.py controllers models services utils workers
+# Programs that some tests start; each is also the name of its Debian package.
+TEST_TOOLS = faketime chromium
+PYTEST_ARGS = -n auto --dist worksteal --cov
+
+.PHONY: help run test lint format tools clean
+
+help:
+	@echo 'make run      start the relay on 127.0.0.1:5000'
+	@echo 'make test     lint, check types, run all tests with coverage'
+	@echo 'make lint     ruff and mypy alone'
+	@echo 'make format   let ruff put the code in order'
+	@echo 'make clean    remove $(VENV) and what tests and linters leave'
+
+run: $(VENV)/.installed
+	@exec $(BIN)/python app.py
+
+test: lint tools
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy $(SOURCES)
+
+format: $(VENV)/.installed-dev
+	$(BIN)/python -m ruff check --fix
+	$(BIN)/python -m ruff format
+
+# Only root can install them; without them the tests that need them are skipped, or fail where CI=true.
+tools:
+	@missing=''; \
+	for tool in $(TEST_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing$$missing with apt-get"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing && exit 0; \
+	fi; \
+	echo "Not installed:$$missing. Tests that need them will be skipped; to run them too:"; \
+	echo "    sudo apt-get install --no-install-recommends$$missing"
+
+clean:
+	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: requirements.txt | $(BIN)/python
+	@echo 'Installing requirements.txt into $(VENV)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(BIN)/python
+	@echo 'Installing requirements-dev.txt into $(VENV)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $(VENV)/.installed $@
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "Making $(VENV) with $$($$python --version)"; \
+			exec $$python -m venv --clear $(VENV); \
+		fi; \
+	done; \
+	echo 'Mailferry needs Python 3.11 or newer. Install it, or name it: make run PYTHON=/path/to/python3' >&2; \
+	exit 1

@@ -1,0 +1,72 @@
+"""Composition root: `create_app()` for a WSGI server, and the `python app.py …` command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from apiflask import APIFlask
+
+import config
+import controllers
+import models
+from services.relay import Policy, Relay
+from utils import logs
+from utils.clock import DAY, HOUR, SECOND
+from utils.crypto import Signer, Vault
+from utils.machine import host_name
+
+MEGABYTE = 1_000_000
+
+
+def create_app(settings: config.Settings | None = None) -> APIFlask:
+    """The WSGI application over an up-to-date database. Delivery is started by gunicorn.conf.py's hooks."""
+    settings = settings or config.load()
+    relay = compose(settings)
+    app = APIFlask("mailferry", root_path=str(config.ROOT))
+    app.secret_key = settings.secret_key
+    app.extensions["mailferry"] = relay
+    controllers.register(app, cors_origins=settings.cors_origins, trusted_proxies=settings.trusted_proxies)
+    return app
+
+
+def compose(settings: config.Settings) -> Relay:
+    """Logs, database and the handles that services share."""
+    logs.configure(settings.log_level, settings.log_format)
+    logs.mask([settings.api_key, settings.secret_key, settings.jwt_secret, *settings.credentials_key])
+    models.initialize_db(settings.database_path)
+    return Relay(policy_of(settings), Vault(list(settings.credentials_key)), Signer(settings.secret_key, "message-id"))
+
+
+def policy_of(settings: config.Settings) -> Policy:
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Policy(
+        data_dir=settings.data_dir,
+        max_retries=settings.max_retries,
+        max_age=settings.max_age_hours * HOUR,
+        priority_step=settings.priority_step * SECOND,
+        message_id_domain=settings.message_id_domain,
+        max_message_bytes=settings.max_message_mb * MEGABYTE,
+        min_free_bytes=settings.min_free_mb * MEGABYTE,
+        body_retention=settings.body_retention_days * DAY,
+        retention=settings.retention_days * DAY,
+        allow_private_hosts=settings.allow_private_hosts,
+        sandbox_port=settings.sandbox_smtp_port if settings.sandbox else None,
+        helo=host_name() if "." in host_name() else settings.message_id_domain,
+        rate_limits=settings.rate_limits,
+        master_key=settings.api_key,
+        jwt_secret=settings.jwt_secret,
+    )
+
+
+def serve() -> None:
+    """Become gunicorn, with the settings of gunicorn.conf.py."""
+    os.chdir(config.ROOT)
+    arguments = ["-m", "gunicorn", "-c", str(config.ROOT / "gunicorn.conf.py"), "app:create_app()"]
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
+if __name__ == "__main__":
+    from controllers.cli import CliContext, main
+
+    sys.exit(main(CliContext(load_settings=config.load, compose=compose, serve=serve)))

@@ -1,0 +1,110 @@
+"""The server's settings, and the hooks that start, drain and stop delivery.
+
+One lock per data folder keeps a second daemon away. It is taken before the workers are forked and inherited by
+them, so that it is held until the last process of the daemon has gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+import config
+from services import sandbox
+from services.relay import Relay
+from utils import logs
+from utils.clock import monotonic, now_ms
+from utils.filelock import FileLock, holder_of
+from utils.machine import host_name, pid_alive
+from workers.engine import Engine
+from workers.sandbox_server import SandboxServer
+
+try:
+    settings = config.load()
+except config.SettingError as exc:
+    sys.exit(f"mailferry: {exc}")
+logs.configure(settings.log_level, settings.log_format)
+
+bind = f"{settings.host}:{settings.port}"
+workers = settings.web_concurrency
+threads = settings.web_threads
+worker_class = "gthread"
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+timeout = 120
+graceful_timeout = settings.drain_seconds + 10
+keepalive = 15
+control_socket_disable = True
+proc_name = "mailferry"
+accesslog = None
+logger_class = "utils.gunicorn_log.GunicornLog"
+
+LOCK_PATIENCE = 15.0  # seconds for the last workers of a killed daemon to notice and go
+
+_lock: FileLock | None = None
+
+
+def on_starting(server: Any) -> None:
+    """Once, in the master: the folder is ours, the tables are up to date, and the sandbox has its config."""
+    global _lock
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _lock = FileLock(settings.data_dir / "daemon.lock")
+    _take(_lock)
+    from app import compose
+    from models.database import database
+
+    relay = compose(settings)
+    sandbox.ensure_config(relay.policy, now_ms())
+    database.close()
+    database.close_writer()  # connections must not cross a fork
+
+
+def _take(lock: FileLock) -> None:
+    deadline = monotonic() + LOCK_PATIENCE
+    while not lock.try_acquire():
+        holder = holder_of(lock.path)
+        pid = holder.partition(" ")[0]
+        if monotonic() > deadline or not (pid.isdigit() and not pid_alive(int(pid))):
+            sys.exit(f"mailferry: {settings.data_dir} is in use by another daemon (process {holder}); stop it first")
+        time.sleep(0.2)
+    lock.note(f"{os.getpid()} on {host_name()}")
+
+
+def when_ready(server: Any) -> None:
+    from controllers.cli.welcome import show
+
+    show(settings.host, server.LISTENERS[0].getsockname()[1], config.env_file(), sys.stdout)
+
+
+def post_worker_init(worker: Any) -> None:
+    """In each worker, after the fork: deliver until it is told to stop."""
+    relay: Relay = worker.app.wsgi().extensions["mailferry"]
+    engine = Engine(relay, workers=settings.queue_workers, lease_seconds=settings.lease_seconds)
+    engine.on_lost = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    server = SandboxServer(relay.policy)
+    if relay.policy.sandbox_port is not None:
+        server.start()
+    engine.start()
+    worker.mailferry = (engine, server)
+    threading.Thread(target=_drain_when_told, args=(worker,), name="drain", daemon=True).start()
+
+
+def _drain_when_told(worker: Any) -> None:
+    # An open event stream keeps gunicorn from calling worker_exit, so the flag itself is watched.
+    while worker.alive:
+        time.sleep(0.1)
+    _stop(worker)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    _stop(worker)
+
+
+def _stop(worker: Any) -> None:
+    if hasattr(worker, "mailferry"):
+        engine, sandbox_server = worker.mailferry
+        engine.drain(settings.drain_seconds)
+        sandbox_server.stop()

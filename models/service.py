@@ -1,0 +1,79 @@
+"""Tables of the service itself: who runs, who may call, what is switched."""
+
+from __future__ import annotations
+
+from peewee import BigIntegerField, BlobField, IntegerField, JSONField, TextField
+from playhouse.sqlite_ext import AutoIncrementField
+
+from models.database import Table
+
+
+class Instance(Table):
+    """A process that delivers. It holds an flock on its file for as long as it lives."""
+
+    id = AutoIncrementField()
+    boot_id = TextField()
+    lock_name = TextField()
+    host = TextField()
+    pid = IntegerField()
+    started_at = BigIntegerField()
+    beat = BigIntegerField(default=0)  # counts up: others watch it move, so that no clock is compared
+
+    class Meta:
+        table_name = "instances"
+
+
+class Leader(Table):
+    """Which instance runs the periodic jobs."""
+
+    name = TextField(primary_key=True)
+    instance_id = IntegerField()
+
+    class Meta:
+        table_name = "leaders"
+
+
+class Switch(Table):
+    """Settings changed at run time, such as the pause of the whole relay."""
+
+    name = TextField(primary_key=True)
+    value = TextField()
+    changed_at = BigIntegerField()
+
+    class Meta:
+        table_name = "switches"
+
+
+class ApiKey(Table):
+    """A credential of an app. Only its hash is kept."""
+
+    id = AutoIncrementField()
+    tenant = TextField(default="")  # '': a service key
+    user = TextField(default="")
+    name = TextField()
+    prefix = TextField()  # first characters, to tell keys apart
+    sha256 = BlobField(unique=True)
+    scopes = JSONField()
+    rate_limit = IntegerField(null=True)  # requests a minute
+    created_at = BigIntegerField()
+    last_used_at = BigIntegerField(null=True)
+    revoked_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "api_keys"
+
+
+class SandboxMessage(Table):
+    """Mail that the sandbox caught."""
+
+    id = AutoIncrementField()
+    at = BigIntegerField()
+    mail_from = TextField()
+    rcpt_tos = JSONField()
+    subject = TextField(default="")
+    message_id = TextField(default="")
+    size = IntegerField()
+    data = BlobField()
+
+    class Meta:
+        table_name = "sandbox_messages"

@@ -1,0 +1,190 @@
+"""Claiming: which config has the most urgent mail that may go, and a small batch of it, leased.
+
+Choice, lease and quota reservation are one transaction, so two workers, in whatever processes, can neither take
+the same email nor overspend a limit.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from models.database import marks, row, rows, run, write
+from models.email import State
+from models.smtp_config import Health, SmtpConfig
+from services import health, quota, readiness
+from utils.clock import MINUTE
+
+# Mail whose turns lie within the same quarter of an hour is equally urgent: tenants alternate in it, so that one
+# tenant's thousand does not go before another's one. It loosens the order between tenants by that much, no more.
+TURN = 15 * MINUTE
+
+
+class Queued(NamedTuple):
+    """What a claim needs to know of a waiting email."""
+
+    id: int
+    sort_at: int
+    recipient_count: int
+    size: int
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A batch leased by one token to one worker, to go through one config."""
+
+    config: SmtpConfig
+    lease: int
+    instance_id: int
+    claimed_at: int
+    emails: tuple[Queued, ...]
+    opens_connection: bool  # a slot was taken for a new connection; whoever closes it gives the slot back
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    config: SmtpConfig
+    proven: bool  # its latest connection worked
+
+
+def relay_paused() -> bool:
+    found = row("SELECT value FROM switches WHERE name = 'paused'")
+    return found is not None and found[0] == "on"
+
+
+def candidates(now: int) -> list[Candidate]:
+    """Configs that have mail which may go now: most urgent first, equals at random by weight. Reads only."""
+    if relay_paused():
+        return []
+    ready: dict[int, tuple[SmtpConfig, Health]] = {}
+    for config, state in configs_with_health():
+        if readiness.standing_hold(config, state, now) is None:
+            ready[config.id] = (config, state)
+    heads = _heads(ready)
+    ranked = sorted(heads, key=lambda one: (heads[one], -(random.random() ** (1 / max(ready[one][0].weight, 0.01)))))
+    return [
+        Candidate(ready[one][0], ready[one][1].failures == 0 and ready[one][1].last_sent is not None)
+        for one in ranked
+        if quota.room(ready[one][0], now) != 0
+    ]
+
+
+def configs_with_health() -> Iterator[tuple[SmtpConfig, Health]]:
+    states = {one.smtp_config_id: one for one in Health.select()}
+    for config in SmtpConfig.select():
+        yield config, states.get(config.id) or Health(smtp_config_id=config.id)
+
+
+def claim(config_id: int, instance_id: int, now: int, want: int, *, connected: bool) -> Claim | None:
+    """Lease up to `want` emails for a config; None when it is held or nothing waits.
+
+    `connected`: the worker has an open connection to it; otherwise a free slot is needed, and taken.
+    """
+    return write(lambda: _claim(config_id, instance_id, now, want, connected), durable=True)
+
+
+def _claim(config_id: int, instance_id: int, now: int, want: int, connected: bool) -> Claim | None:
+    config = SmtpConfig.get_or_none(SmtpConfig.id == config_id)
+    if config is None or relay_paused():
+        return None
+    state = Health.get_by_id(config_id)
+    if readiness.standing_hold(config, state, now) is not None:
+        return None
+    if not connected and readiness.connections_open(config_id) >= readiness.connections_allowed(config, state):
+        return None
+    probing = state.open_until is not None
+    emails = _affordable(config, now, _in_turn(config, now, 1 if probing else want))
+    if not emails:
+        return None
+    lease = secrets.randbits(62)
+    _lease(config_id, instance_id, lease, now, emails)
+    quota.charge(config_id, quota.minute_of(now), len(emails), sum(one.recipient_count for one in emails))
+    if probing:
+        health.begin_probe(config_id, instance_id)
+    if not connected:
+        health.take_slot(config_id, instance_id)
+    return Claim(config, lease, instance_id, now, tuple(emails), opens_connection=not connected)
+
+
+def _lease(config_id: int, instance_id: int, lease: int, now: int, emails: list[Queued]) -> None:
+    run(
+        "UPDATE emails SET state = ?, lease = ?, instance_id = ?, carrier_id = ?, claimed_at = ?, dot_at = NULL,"
+        f" charged_minute = ?, updated_at = ? WHERE state = 'queued' AND id IN ({marks(len(emails))})",
+        State.SENDING, lease, instance_id, config_id, now, quota.minute_of(now), now, *(one.id for one in emails),
+    )  # fmt: skip
+
+
+def _affordable(config: SmtpConfig, now: int, emails: Iterable[Queued]) -> list[Queued]:
+    """As many, in order, as the quota has room for: a large one is not overtaken, or it would wait for ever."""
+    room = quota.room(config, now)
+    chosen = []
+    for email in emails:
+        cost = email.recipient_count if config.limit_unit == "recipients" else 1
+        if room is not None and (room := room - cost) < 0:
+            break
+        chosen.append(email)
+    return chosen
+
+
+def _heads(config_ids: Iterable[int]) -> dict[int, int]:
+    """config id → sort_at of its most urgent waiting email, for those that have one."""
+    ids = list(config_ids)
+    found = rows(
+        "SELECT smtp_config_id, min(head) FROM (SELECT smtp_config_id, (SELECT sort_at FROM emails e WHERE"
+        " e.state = 'queued' AND e.lane_id = r.lane_id ORDER BY sort_at LIMIT 1) AS head FROM routes r"
+        f" WHERE smtp_config_id IN ({marks(len(ids))})) WHERE head IS NOT NULL GROUP BY smtp_config_id",
+        *ids,
+    )
+    return {int(config_id): int(head) for config_id, head in found}
+
+
+def _in_turn(config: SmtpConfig, now: int, want: int) -> list[Queued]:
+    """The `want` most urgent emails of the lanes that the config serves, tenants alternating within a turn."""
+    lanes = rows(
+        "SELECT * FROM (SELECT r.lane_id, l.tenant, (SELECT sort_at FROM emails e WHERE e.state = 'queued'"
+        " AND e.lane_id = r.lane_id ORDER BY sort_at LIMIT 1) AS head FROM routes r JOIN lanes l ON l.id = r.lane_id"
+        " WHERE r.smtp_config_id = ?) WHERE head IS NOT NULL ORDER BY head LIMIT 64",
+        config.id,
+    )
+    fits = _fitting(config)
+    waiting = [(tenant, _front(lane, want, fits, now)) for lane, tenant, _ in lanes]
+    if len(waiting) == 1:
+        return waiting[0][1]
+    return [email for email in _alternate(waiting)][:want]
+
+
+def _alternate(waiting: list[tuple[str, list[Queued]]]) -> list[Queued]:
+    by_tenant: dict[str, list[Queued]] = {}
+    for tenant, emails in waiting:
+        by_tenant.setdefault(tenant, []).extend(emails)
+    ranked = []
+    for emails in by_tenant.values():
+        chance = random.random()  # which tenant begins: otherwise batches of one would always serve the same
+        place: dict[int, int] = {}
+        for email in sorted(emails, key=lambda one: (one.sort_at, one.id)):
+            turn = email.sort_at // TURN
+            place[turn] = place.get(turn, -1) + 1
+            ranked.append(((turn, place[turn], chance, email.sort_at, email.id), email))
+    return [email for _, email in sorted(ranked)]
+
+
+def _fitting(config: SmtpConfig) -> int | None:
+    """With limits on recipients, the most that an email may have to go through this config at all."""
+    limits = [limit for limit in (config.hourly_limit, config.daily_limit) if limit]
+    return min(limits) if limits and config.limit_unit == "recipients" else None
+
+
+def _front(lane_id: int, want: int, fits: int | None, now: int) -> list[Queued]:
+    found = rows(
+        "SELECT id, sort_at, recipient_count, size, expires_at FROM emails WHERE state = 'queued' AND lane_id = ?"
+        " AND (expires_at IS NULL OR expires_at > ?) AND (? IS NULL OR recipient_count <= ?)"
+        " ORDER BY sort_at, id LIMIT ?",
+        lane_id, now, fits, fits, want,
+    )  # fmt: skip
+    return [Queued(*one) for one in found]
+
+

@@ -1,0 +1,260 @@
+"""The delivery of a claimed batch over one connection: the path of an email, top to bottom.
+
+    prepare → envelope → replies → fence and dot → body → final reply → record
+
+With PIPELINING the next email's envelope travels behind the body of the one before, so that an email costs one
+round trip and one commit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from models.database import marks, rows
+from models.email import Email
+from services import compose, record, recover
+from services.claim import Claim
+from services.outcome import Blame, Outcome, Verdict, decide
+from services.record import Finished, Leased
+from services.relay import Relay
+from services.smtp import Connection, Envelope, EnvelopeReplies, Reason, Reply, SmtpError, Stage
+from services.smtp.envelope import check_address
+from utils.addresses import envelope as wire_address
+from utils.addresses import needs_smtputf8 as address_needs_smtputf8
+from utils.mime import build, needs_smtputf8
+
+log = logging.getLogger("mailferry.delivery")
+
+
+class Monitor(Protocol):
+    """What the worker's thread offers: the clock, whether to stop, and somewhere to show progress."""
+
+    def now(self) -> int: ...
+    def stopping(self) -> bool: ...
+    def at(self, stage: str, email_id: int, lease: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An email ready for the wire."""
+
+    leased: Leased
+    data: bytes
+    envelope: Envelope
+
+
+def leased_of(claim: Claim) -> list[Leased]:
+    """The claim's emails in order, with the recipients that are still to be tried."""
+    ids = [email.id for email in claim.emails]
+    found: dict[int, list[tuple[int, str]]] = {}
+    for email_id, position, address in rows(
+        "SELECT email_id, position, address FROM recipients WHERE state IN ('pending', 'retry')"
+        f" AND email_id IN ({marks(len(ids))}) ORDER BY email_id, position",
+        *ids,
+    ):
+        found.setdefault(email_id, []).append((position, address))
+    return [
+        Leased(
+            email.id, claim.lease, claim.config, claim.instance_id, claim.claimed_at, email.recipient_count,
+            tuple(found.get(email.id, ())),
+        )
+        for email in claim.emails
+    ]  # fmt: skip
+
+
+def connection_failed(relay: Relay, batch: list[Leased], error: SmtpError, now: int) -> None:
+    """No connection: the first email's attempt tells why, and the whole batch returns to its place."""
+    outcome = decide(len(batch[0].recipients), envelope=None, final=None, error=error, dot_sent=False)
+    log.warning("action=connect_failed config=%s error=%s", batch[0].config.id, outcome.summary)
+    record.commit(relay.policy, [Finished(batch[0], outcome, error.stage, None, now)], None, now)
+    record.give_back([one.email_id for one in batch[1:]], batch[0].lease, now)
+
+
+class Delivery:
+    """One batch over one connection. Call `run`, and `settle` whatever `run` did."""
+
+    def __init__(
+        self, relay: Relay, connection: Connection, batch: list[Leased], monitor: Monitor,
+        reopen: Callable[[], Connection] | None = None,
+    ) -> None:  # fmt: skip
+        """`reopen` gives a fresh connection in place of a kept one, which may have died unseen."""
+        self.connection = connection
+        self._relay = relay
+        self._reopen = reopen
+        self._waiting = deque(batch)
+        self._unfinished = {one.email_id: one for one in batch}
+        self._unrecorded: list[Finished] = []
+        self._monitor = monitor
+        self._halted = False  # the config must rest: nothing more of this batch goes
+        self._room = max(1, batch[0].config.max_messages_per_connection - connection.used)
+
+    def run(self) -> None:
+        current = self._start_next()
+        while current is not None:
+            current = self._carry(current)
+
+    def settle(self) -> None:
+        """Record what is not yet recorded and give back what was not sent. May be repeated until it succeeds."""
+        self._record(None)
+        if self._unfinished:
+            left = list(self._unfinished)
+            lease = self._unfinished[left[0]].lease
+            record.give_back(left, lease, self._monitor.now())
+            recover.take_back_started(self._relay.policy, left, lease, self._monitor.now())
+            self._unfinished.clear()
+
+    def _carry(self, current: Prepared) -> Prepared | None:
+        """One email whose envelope is on its way; returns the one whose envelope is on its way after it."""
+        self._show("envelope", current)
+        try:
+            replies = self.connection.read_envelope()
+            self._reopen = None
+            if not replies.ready:
+                return self._refused(current, replies)
+        except SmtpError as error:
+            return self._fail(current, error, None, dot_sent=False)
+        dot_at = self._monitor.now()
+        if not self._record(current.leased):
+            return self._fence_lost(current)
+        following = self._next()
+        self._show("body", current)
+        try:
+            self.connection.send_body(current.data, following.envelope if following else None)
+            self._show("dot", current)
+            final = self.connection.read_final()
+        except SmtpError as error:
+            return self._fail(current, error, replies, dot_sent=True, dot_at=dot_at)
+        self._finish(current, replies, final, None, "dot", dot_at)
+        return following or self._start_next()
+
+    def _refused(self, current: Prepared, replies: EnvelopeReplies) -> Prepared | None:
+        """Nobody, or not the sender, was accepted: there is no body to send."""
+        stage = "mail" if not replies.mail.ok else "rcpt" if not any(r.ok for r in replies.rcpts) else "data"
+        self._finish(current, replies, None, None, stage, None)
+        try:
+            if replies.must_end_data:
+                self.connection.refuse_body()
+        except SmtpError:
+            self.connection.close()
+        return self._start_next()
+
+    def _start_next(self) -> Prepared | None:
+        following = self._next()
+        return None if following is None else self._start(following)
+
+    def _start(self, prepared: Prepared) -> Prepared | None:
+        try:
+            self.connection.send_envelope(prepared.envelope)
+        except SmtpError as error:
+            return self._fail(prepared, error, None, dot_sent=False)
+        return prepared
+
+    def _fail(
+        self, current: Prepared, error: SmtpError, replies: EnvelopeReplies | None, *, dot_sent: bool,
+        dot_at: int | None = None,
+    ) -> Prepared | None:  # fmt: skip
+        """The dialog broke. Only an email that this server can never take leaves the connection as it was."""
+        if self._reopen is not None and not self.connection.usable:
+            return self._restart(current)
+        if error.stage is Stage.BODY:
+            dot_at = None
+        self._finish(current, replies, None, error, error.stage, dot_at, dot_sent)
+        if self.connection.usable and error.reason in (Reason.UNSUPPORTED, Reason.TOO_LARGE):
+            return self._start_next()
+        self.connection.close()
+        return None
+
+    def _restart(self, current: Prepared) -> Prepared | None:
+        """A kept connection turned out dead at its first use: nothing is told about the config by that."""
+        assert self._reopen is not None
+        reopen, self._reopen = self._reopen, None
+        self.connection.close()
+        try:
+            self.connection = reopen()
+        except SmtpError as error:
+            return self._fail(current, error, None, dot_sent=False)
+        return self._start(current)
+
+    def _fence_lost(self, current: Prepared) -> None:
+        """Someone took the email back (a cancellation, or we were thought dead): drop it before the dot."""
+        log.warning("action=fence_lost email=%s", current.leased.email_id)
+        self.connection.close()
+
+    def _finish(
+        self, current: Prepared, replies: EnvelopeReplies | None, final: Reply | None, error: SmtpError | None,
+        stage: str, dot_at: int | None, dot_sent: bool = False,
+    ) -> None:  # fmt: skip
+        leased, now = current.leased, self._monitor.now()
+        outcome = decide(len(leased.recipients), envelope=replies, final=final, error=error, dot_sent=dot_sent)
+        self._unrecorded.append(Finished(leased, outcome, stage, dot_at, now))
+        log.info(
+            "action=%s email=%s config=%s stage=%s reply=%r",
+            record.overall(outcome), leased.email_id, leased.config.id, stage, outcome.summary,
+        )  # fmt: skip
+        if outcome.config_failure or outcome.auth_refused or outcome.pause is not None:
+            self._halted = True
+        if record.goes_on(outcome):
+            self._continue(leased, outcome)
+        else:
+            self._unfinished.pop(leased.email_id, None)
+
+    def _continue(self, leased: Leased, outcome: Outcome) -> None:
+        """452 4.5.3: the recipients that did not fit go at once, in a further transaction."""
+        rest = tuple(
+            one for one, (verdict, _) in zip(leased.recipients, outcome.results, strict=True) if verdict is Verdict.AGAIN
+        )
+        self._waiting.appendleft(replace(leased, recipients=rest))
+
+    def _record(self, dot: Leased | None) -> bool:
+        if not self._unrecorded and dot is None:
+            return True
+        kept = record.commit(self._relay.policy, self._unrecorded, dot, self._monitor.now())
+        self._unrecorded.clear()  # only once it is committed
+        return kept
+
+    def _next(self) -> Prepared | None:
+        """The next email of the batch that can be built, unless it is time to stop."""
+        while self._waiting and not self._halted and self._room > 0 and not self._monitor.stopping():
+            leased = self._waiting.popleft()
+            try:
+                prepared = prepare(leased)
+            except Exception as exc:
+                log.exception("action=quarantined email=%s", leased.email_id)
+                self._unrecorded.append(_unbuildable(leased, exc, self._monitor.now()))
+                self._unfinished.pop(leased.email_id, None)
+                continue
+            self._room -= 1
+            return prepared
+        return None
+
+    def _show(self, stage: str, current: Prepared) -> None:
+        self._monitor.at(stage, current.leased.email_id, current.leased.lease)
+
+
+def prepare(leased: Leased) -> Prepared:
+    """Build an email's bytes and envelope. Whatever it raises is the email's own fault."""
+    if not leased.recipients:
+        raise ValueError("no recipient is left to try")
+    email = Email.get_by_id(leased.email_id)
+    mail = compose.mail_of(email, leased.config)
+    data = build(mail)
+    utf8 = needs_smtputf8(mail) or any(address_needs_smtputf8(address) for _, address in leased.recipients)
+    envelope = Envelope(
+        sender=wire_address(mail.sender.email, utf8),
+        recipients=tuple(wire_address(address, utf8) for _, address in leased.recipients),
+        size=len(data),
+        smtputf8=utf8,
+    )
+    for address in (envelope.sender, *envelope.recipients):
+        check_address(address)
+    return Prepared(leased, data, envelope)
+
+
+def _unbuildable(leased: Leased, error: Exception, now: int) -> Finished:
+    summary = f"the message could not be built: {type(error).__name__}"
+    outcome = Outcome(tuple((Verdict.FAILED, None) for _ in leased.recipients), Blame.EMAIL, summary)
+    return Finished(leased, outcome, "build", None, now)

@@ -1,0 +1,295 @@
+"""Recording what became of emails, and the fence before each final dot.
+
+One commit per email on the wire: it records the outcome of the email before, and marks this one's dot as sent,
+provided that the lease is still ours. Whoever finds its lease gone drops the connection without the dot.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+
+from models.database import marks, row, rows, run, run_many, write
+from models.email import Event, RecipientState, State
+from models.smtp_config import SmtpConfig
+from services import health, quota
+from services.outcome import Blame, Outcome, Verdict
+from services.relay import Policy
+from services.retry import GiveUp, RetryAt, next_attempt
+from services.smtp import Reply
+from utils.clock import HOUR, MINUTE
+
+LOST_DELAY = MINUTE  # lets other mail pass an email that lost its connection, to learn which of the two is ill
+LOSSES_TO_BLAME = 2
+AFTER_MAIL = ("mail", "rcpt", "data", "body")
+
+_VERDICT_STATE = {
+    Verdict.SENT: RecipientState.SENT,
+    Verdict.RETRY: RecipientState.RETRY,
+    Verdict.FAILED: RecipientState.FAILED,
+    Verdict.UNKNOWN: RecipientState.UNKNOWN,
+    Verdict.AGAIN: RecipientState.PENDING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """An email that a worker holds: its id, the lease's token, and the recipients to try, by position."""
+
+    email_id: int
+    lease: int
+    config: SmtpConfig
+    instance_id: int
+    claimed_at: int
+    charged: int  # recipients that the claim was charged for
+    recipients: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of one transaction. `stage`: how far the dialog came. `dot_at` is None when no dot went out."""
+
+    leased: Leased
+    outcome: Outcome
+    stage: str
+    dot_at: int | None
+    finished_at: int
+
+
+def commit(policy: Policy, finished: list[Finished], dot: Leased | None, now: int) -> bool:
+    """Record outcomes and, with `dot`, mark that email's dot as sent. False: the lease of `dot` is lost."""
+
+    def job() -> bool:
+        for one in finished:
+            _settle(policy, one)
+        return dot is None or _stage(dot, now)
+
+    return write(job)
+
+
+def give_back(leased_ids: list[int], lease: int, now: int) -> None:
+    """Return claimed emails, of which no dot went out, to their places in the queue. No attempt is counted."""
+    if not leased_ids:
+        return
+
+    def job() -> None:
+        returned = rows(
+            "UPDATE emails SET state = 'queued', lease = NULL, instance_id = NULL, updated_at = ?"
+            f" WHERE lease = ? AND dot_at IS NULL AND id IN ({marks(len(leased_ids))})"
+            " RETURNING carrier_id, charged_minute, recipient_count",
+            now, lease, *leased_ids,
+        )  # fmt: skip
+        for config_id, minute, recipients in returned:
+            quota.charge(config_id, minute, -1, -recipients)
+
+    write(job)
+
+
+def _stage(leased: Leased, now: int) -> bool:
+    minute = quota.minute_of(now)
+    found = row(
+        "SELECT charged_minute FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL", leased.email_id, leased.lease
+    )
+    if found is None:
+        return False
+    if found[0] < minute - quota.HOUR_BUCKETS // 2:
+        return False  # so late that the quota reserved may have been spent anew
+    if found[0] < minute:
+        quota.move(leased.config.id, found[0], minute, 1, leased.charged)
+    run(
+        "UPDATE emails SET dot_at = ?, charged_minute = max(charged_minute, ?) WHERE id = ?",
+        now, minute, leased.email_id,
+    )  # fmt: skip
+    return True
+
+
+def _settle(policy: Policy, done: Finished) -> None:
+    leased, outcome, now = done.leased, done.outcome, done.finished_at
+    email = row(
+        "SELECT retry_count, lost_count, created_at, expires_at, max_retries, on_unknown, charged_minute"
+        " FROM emails WHERE id = ? AND lease = ?",
+        leased.email_id, leased.lease,
+    )  # fmt: skip
+    lost = outcome.config_failure and done.stage in AFTER_MAIL
+    blamed = lost and email is not None and email[1] + 1 >= LOSSES_TO_BLAME and _others_passed(leased)
+    _learn(done, blamed)
+    if email is None:
+        _settle_late(done)
+        return
+    retry_count, lost_count, created_at, expires_at, max_retries, on_unknown, charged_minute = email
+    _record_attempt(done)
+    _record_recipients(done, resend=on_unknown == "resend")
+    unknown = any(verdict is Verdict.UNKNOWN for verdict, _ in outcome.results)
+    if unknown:
+        Event.create(email_id=leased.email_id, at=now, type="unknown", detail=outcome.summary)
+    if goes_on(outcome):
+        run("UPDATE emails SET dot_at = NULL WHERE id = ? AND lease = ?", leased.email_id, leased.lease)
+        return
+    if done.dot_at is None:
+        quota.charge(leased.config.id, charged_minute, -1, -leased.charged)
+    burns = outcome.burns_retry or blamed or (unknown and on_unknown == "resend") or _left_over(done)
+    again: RetryAt | GiveUp | None = RetryAt(now + LOST_DELAY) if lost else None
+    if burns:
+        again = next_attempt(
+            retry_count, now,
+            max_retries=policy.max_retries if max_retries is None else max_retries,
+            max_age_hours=policy.max_age // HOUR, created_at=created_at, expires_at=expires_at,
+            retry_after=outcome.retry_after, rng=random.Random(),
+        )  # fmt: skip
+    conclude(
+        leased.email_id, now,
+        again=again, sort_step=policy.priority_step, retry_count=retry_count + burns,
+        lost_count=lost_count + 1 if lost else 0, summary=outcome.summary, keep_unknown=unknown,
+    )  # fmt: skip
+
+
+def _left_over(done: Finished) -> bool:
+    """Recipients put off in this transaction or one before it, through no fault of the config."""
+    if done.outcome.blame is Blame.CONFIG:
+        return False
+    left = "SELECT 1 FROM recipients WHERE email_id = ? AND state IN ('retry', 'pending') LIMIT 1"
+    return row(left, done.leased.email_id) is not None
+
+
+def goes_on(outcome: Outcome) -> bool:
+    """Some recipients go in a further transaction at once (452 4.5.3), under the same lease."""
+    return any(verdict is Verdict.AGAIN for verdict, _ in outcome.results)
+
+
+def conclude(
+    email_id: int, now: int, *, again: RetryAt | GiveUp | None, sort_step: int, retry_count: int, lost_count: int,
+    summary: str, keep_unknown: bool = False,
+) -> None:  # fmt: skip
+    """Set an email's state from its recipients', and end its lease. Inside a write job.
+
+    `keep_unknown`: when there is no further attempt, recipients still to try end as unknown, not as failed.
+    """
+    if isinstance(again, GiveUp):
+        run(
+            "UPDATE recipients SET state = ? WHERE email_id = ? AND state IN ('pending', 'retry')",
+            RecipientState.UNKNOWN if keep_unknown else RecipientState.FAILED, email_id,
+        )  # fmt: skip
+        summary = f"{summary}; {again.reason}"
+    left = dict(rows("SELECT state, count(*) FROM recipients WHERE email_id = ? GROUP BY state", email_id))
+    to_try = left.get(RecipientState.PENDING, 0) + left.get(RecipientState.RETRY, 0)
+    state = _state_of(left, to_try, again)
+    at = again.at if isinstance(again, RetryAt) and to_try else None
+    run(
+        "UPDATE emails SET state = ?, updated_at = ?, retry_count = ?, lost_count = ?, recipient_count = ?,"
+        " lease = NULL, instance_id = NULL, dot_at = NULL, charged_minute = NULL, error_message = ?,"
+        " available_at = coalesce(?, available_at), sort_at = CASE WHEN ? IS NULL THEN sort_at"
+        " ELSE ? + (priority - 1) * ? END,"
+        " sent_at = CASE WHEN ? THEN ? ELSE sent_at END, finished_at = CASE WHEN ? THEN ? ELSE NULL END WHERE id = ?",
+        state, now, retry_count, lost_count, to_try, None if state == State.SENT and len(left) == 1 else summary,
+        at, at, at, sort_step,
+        state == State.SENT, now, state in (State.SENT, State.FAILED), now, email_id,
+    )  # fmt: skip
+
+
+def _state_of(left: dict[str, int], to_try: int, again: RetryAt | GiveUp | None) -> State:
+    if to_try:
+        return State.RETRY if isinstance(again, RetryAt) else State.QUEUED
+    if left.get(RecipientState.UNKNOWN):
+        return State.UNKNOWN
+    return State.SENT if left.get(RecipientState.SENT) else State.FAILED
+
+
+def _record_recipients(done: Finished, resend: bool) -> None:
+    """Recipients whose fate is unknown are tried again where the email says `resend`, else they stay unknown."""
+    email_id = done.leased.email_id
+    results = done.outcome.results
+    states = [RecipientState.RETRY if v is Verdict.UNKNOWN and resend else _VERDICT_STATE[v] for v, _ in results]
+    run_many(
+        "UPDATE recipients SET state = ?, code = ?, reply = ? WHERE email_id = ? AND position = ?",
+        [
+            (state, reply.code if reply else None, reply.text if reply else None, email_id, position)
+            for (position, _), state, (_, reply) in zip(done.leased.recipients, states, results, strict=True)
+        ],
+    )
+
+
+def _record_attempt(done: Finished) -> None:
+    leased, outcome = done.leased, done.outcome
+    told = _telling_reply(outcome)
+    uniform = len({(verdict, reply.code if reply else None) for verdict, reply in outcome.results}) == 1
+    replies = None if uniform else json.dumps([
+        [address, verdict, reply.text if reply else None]
+        for (_, address), (verdict, reply) in zip(leased.recipients, outcome.results, strict=True)
+    ])  # fmt: skip
+    run(
+        "INSERT INTO attempts (email_id, smtp_config_id, instance_id, claimed_at, dot_at, finished_at, stage, outcome,"
+        " blame, code, reply, replies) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        leased.email_id, leased.config.id, leased.instance_id, leased.claimed_at, done.dot_at, done.finished_at,
+        done.stage, overall(outcome), outcome.blame, told.code if told else None,
+        told.text if told else outcome.summary, replies,
+    )  # fmt: skip
+
+
+def overall(outcome: Outcome) -> str:
+    """One word for an attempt: what matters most to whoever asks."""
+    verdicts = {verdict for verdict, _ in outcome.results}
+    for verdict, word in (
+        (Verdict.UNKNOWN, "unknown"), (Verdict.RETRY, "retry"), (Verdict.AGAIN, "retry"), (Verdict.SENT, "sent"),
+    ):  # fmt: skip
+        if verdict in verdicts:
+            return word
+    return "failed"
+
+
+def _telling_reply(outcome: Outcome) -> Reply | None:
+    """The reply to show for the whole attempt: a refusal before a success."""
+    replies = [reply for _, reply in outcome.results if reply is not None]
+    return max(replies, key=lambda reply: reply.code, default=None)
+
+
+def _learn(done: Finished, blamed: bool) -> None:
+    """What the outcome tells about the config. `blamed`: the email itself is the one that breaks connections."""
+    config, outcome, now = done.leased.config, done.outcome, done.finished_at
+    if done.stage == "build":
+        health.end_probe(config.id, done.leased.instance_id)
+    elif outcome.auth_refused:
+        health.login_refused(config.id, outcome.summary, now)
+    elif outcome.pause is not None:
+        health.pause(config.id, outcome.pause.seconds, outcome.pause.reason, now)
+    elif blamed:
+        health.end_probe(config.id, done.leased.instance_id)
+    elif outcome.config_failure:
+        health.failed(config.id, outcome.summary, now)
+    else:
+        # Whatever the answer said about the email, the config itself was there and spoke.
+        health.succeeded(config.id, config.max_connections, now)
+
+
+def _others_passed(leased: Leased) -> bool:
+    """Whether the config sent other mail since this email lost its connection the time before."""
+    found = row(
+        "SELECT 1 FROM health WHERE smtp_config_id = ? AND last_sent >"
+        " (SELECT max(finished_at) FROM attempts WHERE email_id = ?)",
+        leased.config.id, leased.email_id,
+    )  # fmt: skip
+    return found is not None
+
+
+def _settle_late(done: Finished) -> None:
+    """The lease was taken back meanwhile, yet here is an answer: keep it, and settle an email that is on hold."""
+    email_id = done.leased.email_id
+    Event.create(email_id=email_id, at=done.finished_at, type="late_reply", detail=done.outcome.summary)
+    held = row("SELECT 1 FROM emails WHERE id = ? AND state = 'unknown'", email_id)
+    if held is None or done.dot_at is None:
+        return
+    for (position, _), (verdict, reply) in zip(done.leased.recipients, done.outcome.results, strict=True):
+        if verdict in (Verdict.SENT, Verdict.FAILED):
+            run(
+                "UPDATE recipients SET state = ?, code = ?, reply = ?"
+                " WHERE email_id = ? AND position = ? AND state = 'unknown'",
+                _VERDICT_STATE[verdict], reply.code if reply else None, reply.text if reply else None,
+                email_id, position,
+            )  # fmt: skip
+    count = row("SELECT retry_count, lost_count FROM emails WHERE id = ?", email_id)
+    assert count is not None
+    conclude(
+        email_id, done.finished_at, again=None, sort_step=0, retry_count=count[0], lost_count=count[1],
+        summary=done.outcome.summary,
+    )  # fmt: skip
+

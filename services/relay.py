@@ -1,0 +1,41 @@
+"""What services share: the policy in force and the handles that the composition root made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from utils.crypto import Signer, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that decisions depend on. Times in ms, sizes in bytes."""
+
+    data_dir: Path
+    max_retries: int
+    max_age: int
+    priority_step: int
+    message_id_domain: str
+    max_message_bytes: int
+    min_free_bytes: int
+    body_retention: int
+    retention: int
+    allow_private_hosts: bool
+    sandbox_port: int | None  # None: no sandbox
+    helo: str
+    rate_limits: dict[str, str] = field(default_factory=dict)  # endpoint group -> "100/minute"
+    master_key: str = field(default="", repr=False)  # the bootstrap service key, admin scope
+    jwt_secret: str = field(default="", repr=False)
+
+
+@dataclass(slots=True)
+class Relay:
+    """One per process, in `app.extensions["mailferry"]`."""
+
+    policy: Policy
+    vault: Vault  # encrypts stored passwords
+    signer: Signer  # marks Message-IDs as ours
+    wake: Callable[[], None] = lambda: None  # there may be something to deliver: set by the workers
+    alive: Callable[[], bool] = lambda: False  # whether this process delivers: set by the workers

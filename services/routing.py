@@ -1,0 +1,123 @@
+"""Which SMTP configs may carry which mail.
+
+Every email stands in a lane: the one config it is pinned to, or its tenant and explicit sender. The table `routes`
+says which configs serve a lane. It is rewritten when a config changes or a lane is new, so that a claim only ever
+looks at mail that may go.
+"""
+
+from __future__ import annotations
+
+from models.database import row, rows, run, run_many
+from models.smtp_config import Lane, SmtpConfig
+from services.errors import InvalidInputError, FieldError
+from utils.addresses import domain_of
+
+
+def may_carry(config: SmtpConfig, tenant: str, sender: str) -> bool:
+    """Whether unpinned mail of this tenant and sender key ('', a domain, or an address) may go through `config`."""
+    return config.weight > 0 and may_use(config, tenant) and may_send_as(config, sender)
+
+
+def may_use(config: SmtpConfig, tenant: str) -> bool:
+    """A tenant's own configs, and those of the service that are shared."""
+    return config.tenant == tenant or (config.tenant == "" and config.shared)
+
+
+def may_send_as(config: SmtpConfig, sender: str) -> bool:
+    """Whether a config permits an explicit sender: '' (its own address), an address, or a domain."""
+    if not sender or config.allow_any_sender or sender.lower() == config.email_address.lower():
+        return True
+    domain = domain_of(sender) if "@" in sender else sender
+    return domain in config.from_domains
+
+
+def lane_for(tenant: str, sender: str, smtp_config_id: int | None) -> int:
+    """The lane of such mail, made where it is new. Inside a write job.
+
+    InvalidInputError when no config may ever carry it: it must be refused now, for it would wait for ever.
+    """
+    if smtp_config_id is not None:
+        _check_pin(tenant, sender, smtp_config_id)
+        return _lane(tenant, smtp_config_id, "")
+    lane = _lane(tenant, 0, _sender_key(tenant, sender))
+    if row("SELECT 1 FROM routes WHERE lane_id = ? LIMIT 1", lane) is None:
+        raise _nobody_carries(sender)
+    return lane
+
+
+def config_changed(config_id: int) -> None:
+    """Rewrite the routes of a config after its row was made or changed. Inside a write job."""
+    config = SmtpConfig.get_by_id(config_id)
+    if not config.sandbox:
+        _retire_sandbox()
+    run("DELETE FROM routes WHERE smtp_config_id = ?", config_id)
+    served = [lane.id for lane in Lane.select() if _serves(config, lane)]
+    run_many("INSERT INTO routes (smtp_config_id, lane_id) VALUES (?, ?)", [(config_id, lane) for lane in served])
+
+
+def config_removed(config_id: int) -> None:
+    """Forget the routes of a config that is gone. Inside a write job."""
+    run("DELETE FROM routes WHERE smtp_config_id = ?", config_id)
+
+
+def _serves(config: SmtpConfig, lane: Lane) -> bool:
+    if lane.smtp_config_id:
+        return bool(lane.smtp_config_id == config.id)
+    return may_carry(config, lane.tenant, lane.sender)
+
+
+def _retire_sandbox() -> None:
+    """The first real account ends the sandbox's share of unpinned mail: real mail must never vanish into it."""
+    retired = rows("UPDATE smtp_configs SET weight = 0 WHERE sandbox AND weight > 0 RETURNING id")
+    for (sandbox,) in retired:
+        run(
+            "DELETE FROM routes WHERE smtp_config_id = ? AND lane_id IN (SELECT id FROM lanes WHERE smtp_config_id = 0)",
+            sandbox,
+        )
+
+
+def _sender_key(tenant: str, sender: str) -> str:
+    """'' or the domain of an explicit sender; the address itself where it is that of a config.
+
+    A config without `from_domains` carries its own address only; a lane a domain could not tell the two apart,
+    and a lane an address would make as many lanes as an app has senders.
+    """
+    if not sender:
+        return ""
+    sender = sender.lower()
+    own = row(
+        "SELECT 1 FROM smtp_configs WHERE lower(email_address) = ? AND (tenant = ? OR tenant = '' AND shared)",
+        sender, tenant,
+    )  # fmt: skip
+    return sender if own else domain_of(sender)
+
+
+def _lane(tenant: str, smtp_config_id: int, sender: str) -> int:
+    key = (tenant, smtp_config_id, sender)
+    found = row("SELECT id FROM lanes WHERE tenant = ? AND smtp_config_id = ? AND sender = ?", *key)
+    if found is not None:
+        return int(found[0])
+    lane = Lane.create(tenant=tenant, smtp_config_id=smtp_config_id, sender=sender)
+    served_by = [config.id for config in SmtpConfig.select() if _serves(config, lane)]
+    run_many("INSERT INTO routes (smtp_config_id, lane_id) VALUES (?, ?)", [(one, lane.id) for one in served_by])
+    return int(lane.id)
+
+
+def _check_pin(tenant: str, sender: str, smtp_config_id: int) -> None:
+    config = SmtpConfig.get_or_none(SmtpConfig.id == smtp_config_id)
+    if config is None or not may_use(config, tenant):
+        raise InvalidInputError.of([FieldError("smtp_config_id", "no such SMTP config", "UNKNOWN_SMTP_CONFIG")])
+    if not may_send_as(config, sender):
+        raise InvalidInputError.of([
+            FieldError("sender", f"the SMTP config {config.name!r} may not send as this address", "SENDER_NOT_ALLOWED")
+        ])  # fmt: skip
+
+
+def _nobody_carries(sender: str) -> InvalidInputError:
+    if sender:
+        return InvalidInputError.of([
+            FieldError("sender", "no SMTP config may send as this address", "SENDER_NOT_ALLOWED")
+        ])  # fmt: skip
+    return InvalidInputError.of([
+        FieldError("smtp_config_id", "no SMTP config may carry this email; add one, or name one", "NO_SMTP_CONFIG")
+    ])  # fmt: skip

@@ -1,0 +1,212 @@
+"""A submitted email: what is asked for, what it is once checked, and its rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from models.database import row, run, run_many
+from models.email import State
+from services.errors import FieldError, InvalidInputError, TooLargeError
+from services.principal import Principal
+from services.relay import Relay
+from utils.addresses import Address, AddressError, parse_address
+from utils.clock import DAY
+from utils.mime import HeaderError, check_header
+
+MAX_RECIPIENTS = 1_000
+LATEST_SEND = 366 * DAY
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttachment:
+    """`content_id` (without angle brackets) makes it an inline part of the html."""
+
+    filename: str
+    content_type: str
+    content: bytes
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewEmail:
+    """What an app asks for. Addresses as text, possibly with names; times in ms."""
+
+    subject: str
+    to: list[str]
+    cc: list[str] = field(default_factory=list)
+    bcc: list[str] = field(default_factory=list)
+    reply_to: list[str] = field(default_factory=list)
+    html: str | None = None
+    text: str | None = None
+    sender: str | None = None
+    sender_name: str | None = None
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    attachments: list[NewAttachment] = field(default_factory=list)
+    priority: int = 3
+    smtp_config_id: int | None = None
+    send_at: int | None = None
+    expires_at: int | None = None
+    tags: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] | None = None
+    on_unknown: str = "resend"
+    max_retries: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An email that may be stored. `recipients`: (kind, address), each address once."""
+
+    email: NewEmail
+    recipients: list[tuple[str, Address]]
+    reply_to: list[Address]
+    sender: str
+    message_id: str
+    size: int
+    available_at: int
+    sort_at: int
+
+
+def check(relay: Relay, email: NewEmail, now: int) -> Checked:
+    """InvalidInputError with every wrong field, TooLargeError over the size limit."""
+    wrong: list[FieldError] = []
+    recipients = _recipients(email, wrong)
+    reply_to = list(_addresses("reply_to", email.reply_to, wrong))
+    sender = _try(wrong, "sender", lambda: parse_address(email.sender).email) if email.sender else ""
+    _check_headers(email, wrong)
+    _check_times(email, now, wrong)
+    if not email.html and not email.text:
+        wrong.append(FieldError("html_content", "html_content or text_content is needed", "MISSING_CONTENT"))
+    if wrong:
+        raise InvalidInputError.of(wrong)
+    size = _encoded_size(email)
+    if size > relay.policy.max_message_bytes:
+        raise TooLargeError(f"the email would have {size} bytes; the limit is {relay.policy.max_message_bytes}")
+    available_at = max(email.send_at or now, now)
+    sort_at = available_at + (email.priority - 1) * relay.policy.priority_step
+    return Checked(
+        email, recipients, reply_to, sender or "", new_message_id(relay), size, available_at, sort_at
+    )  # fmt: skip
+
+
+def new_message_id(relay: Relay) -> str:
+    """Random, with a keyed mark by which a later bounce or reply is known to be ours."""
+    unique = secrets.token_hex(10)
+    return f"<{unique}.{relay.signer.mark(unique)}@{relay.policy.message_id_domain}>"
+
+
+def insert(who: Principal, checked: Checked, lane: int, now: int) -> int:
+    """Write the rows of an email; its id. Inside a write job."""
+    email = checked.email
+    state = State.SCHEDULED if checked.available_at > now else State.QUEUED
+    found = row(
+        "INSERT INTO emails (tenant, user, state, priority, available_at, sort_at, lane_id, smtp_config_id, subject,"
+        " sender, sender_name, message_id, size, recipient_count, tags, metadata, on_unknown, max_retries, expires_at,"
+        " retry_count, lost_count, created_at, updated_at, has_content)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,?,?,1) RETURNING id",
+        who.tenant, who.user, state, email.priority, checked.available_at, checked.sort_at, lane, email.smtp_config_id,
+        email.subject, checked.sender, email.sender_name or "", checked.message_id, checked.size,
+        len(checked.recipients), _json(email.tags), _json(email.metadata), email.on_unknown, email.max_retries,
+        email.expires_at, now, now,
+    )  # fmt: skip
+    assert found is not None
+    email_id = int(found[0])
+    run(
+        "INSERT INTO contents (email_id, html, text, reply_to, headers) VALUES (?, ?, ?, ?, ?)",
+        email_id, email.html, email.text, _json(checked.reply_to), _json(email.headers),
+    )  # fmt: skip
+    run_many(
+        "INSERT INTO recipients (email_id, position, kind, name, address, state) VALUES (?, ?, ?, ?, ?, 'pending')",
+        [(email_id, n, kind, one.name, one.email) for n, (kind, one) in enumerate(checked.recipients)],
+    )
+    run_many(
+        "INSERT OR IGNORE INTO tags (tenant, tag, email_id) VALUES (?, ?, ?)",
+        [(who.tenant, tag, email_id) for tag in email.tags],
+    )
+    for position, attachment in enumerate(email.attachments):
+        _attach(who.tenant, email_id, position, attachment)
+    return email_id
+
+
+def _attach(tenant: str, email_id: int, position: int, attachment: NewAttachment) -> None:
+    """Bytes are stored once per tenant: a tenant must not learn from a size or a time what others send."""
+    digest = hashlib.sha256(attachment.content).digest()
+    run(
+        "INSERT OR IGNORE INTO blobs (tenant, sha256, size, data) VALUES (?, ?, ?, ?)",
+        tenant, digest, len(attachment.content), attachment.content,
+    )  # fmt: skip
+    run(
+        "INSERT INTO attachments (email_id, position, filename, content_type, content_id, blob_id)"
+        " SELECT ?, ?, ?, ?, ?, id FROM blobs WHERE tenant = ? AND sha256 = ?",
+        email_id, position, attachment.filename, attachment.content_type, attachment.content_id, tenant, digest,
+    )  # fmt: skip
+
+
+def _recipients(email: NewEmail, wrong: list[FieldError]) -> list[tuple[str, Address]]:
+    """Each address once, where it stands first: twice in the envelope would be mail sent twice."""
+    total = len(email.to) + len(email.cc) + len(email.bcc)
+    if not email.to:
+        wrong.append(FieldError("recipients", "at least one recipient is needed", "MISSING_RECIPIENTS"))
+    if total > MAX_RECIPIENTS:
+        wrong.append(FieldError("recipients", f"{total} recipients; the limit is {MAX_RECIPIENTS}", "TOO_MANY"))
+        return []
+    kinds = (("to", "recipients", email.to), ("cc", "cc", email.cc), ("bcc", "bcc", email.bcc))
+    seen: dict[str, tuple[str, Address]] = {}
+    for kind, name, texts in kinds:
+        for address in _addresses(name, texts, wrong):
+            seen.setdefault(address.email, (kind, address))
+    return list(seen.values())
+
+
+def _addresses(name: str, texts: list[str], wrong: list[FieldError]) -> Iterable[Address]:
+    for index, text in enumerate(texts):
+        address = _try(wrong, f"{name}.{index}", lambda text=text: parse_address(text))  # type: ignore[misc]
+        if address is not None:
+            yield address
+
+
+def _try(wrong: list[FieldError], name: str, parse: Callable[[], T]) -> T | None:
+    try:
+        return parse()
+    except AddressError as exc:
+        wrong.append(FieldError(name, str(exc), "INVALID_EMAIL_FORMAT"))
+        return None
+
+
+def _check_headers(email: NewEmail, wrong: list[FieldError]) -> None:
+    plain = [("subject", email.subject), ("sender_name", email.sender_name or "")]
+    plain += [(f"attachments.{n}.filename", one.filename) for n, one in enumerate(email.attachments)]
+    plain += [(f"attachments.{n}.content_id", one.content_id or "") for n, one in enumerate(email.attachments)]
+    pairs = [(name, "X-Check", value) for name, value in plain]
+    pairs += [(f"headers.{name}", name, value) for name, value in email.headers]
+    for place, name, value in pairs:
+        try:
+            check_header(name, value)
+        except HeaderError as exc:
+            wrong.append(FieldError(place, str(exc), "INVALID_HEADER"))
+
+
+def _check_times(email: NewEmail, now: int, wrong: list[FieldError]) -> None:
+    if email.send_at is not None and email.send_at > now + LATEST_SEND:
+        wrong.append(FieldError("send_at", "more than a year ahead", "TOO_LATE"))
+    if email.expires_at is not None and email.expires_at <= max(now, email.send_at or 0):
+        wrong.append(FieldError("expires_at", "must be after now and after send_at", "TOO_EARLY"))
+
+
+def _encoded_size(email: NewEmail) -> int:
+    """Bytes on the wire, within a few percent: base64 grows by 4/3 and a line end each 76 characters."""
+    body = sum(len((part or "").encode("utf-8", "surrogatepass")) for part in (email.html, email.text))
+    return body + sum(len(one.content) * 78 // 57 + 500 for one in email.attachments)
+
+
+def _json(value: Any) -> str | None:
+    return json.dumps(value, ensure_ascii=False) if value else None
+
+
+

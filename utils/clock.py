@@ -1,0 +1,48 @@
+"""The only place that reads the clock. Everything else is handed `now`.
+
+Wall time is an int: milliseconds since the Unix epoch, UTC. Deadlines use the monotonic clock, in seconds,
+because the wall clock may jump while a server keeps us waiting.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def now_ms() -> int:
+    """Wall time in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def monotonic() -> float:
+    """Seconds on a clock that never goes back."""
+    return time.monotonic()
+
+
+def iso(ms: int) -> str:
+    """`2026-01-23T10:30:45.123Z` (ISO 8601, UTC)."""
+    moment = datetime.fromtimestamp(ms / SECOND, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % SECOND:03d}Z"
+
+
+def iso_or_none(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)
+
+
+def parse_iso(text: str) -> int:
+    """ms since the epoch from an ISO 8601 time that names its offset; ValueError otherwise."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("the time needs an offset, such as Z or +02:00")
+    return to_ms(moment)
+
+
+def to_ms(moment: datetime) -> int:
+    """ms since the epoch from an aware datetime."""
+    return round(moment.timestamp() * SECOND)
