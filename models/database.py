@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import peewee
 from peewee import DatabaseProxy, Model, SqliteDatabase
 from pysqlite3 import dbapi2 as sqlite
 
@@ -34,6 +35,8 @@ _PRAGMAS = {
     "mmap_size": 0,  # an I/O error under mmap is a SIGBUS, which would take the daemon down
 }
 _BUSY_SECONDS = 60
+
+_as_peewee_errors = peewee.__exception_wrapper__
 
 database = DatabaseProxy()
 
@@ -100,6 +103,7 @@ class QueueDatabase(SqliteDatabase):
             self._commit_together(group)
         finally:
             with self._gate:
+                # Whoever came meanwhile is next; the first of them leads.
                 successor = self._waiting[0] if self._waiting else None
                 self._led = successor is not None
                 if successor is not None:
@@ -118,7 +122,8 @@ class QueueDatabase(SqliteDatabase):
                     self._begin(writer, durable=any(job.durable for job in group))
                     try:
                         self._run_jobs(writer, group)
-                        writer.execute("COMMIT")
+                        with _as_peewee_errors:
+                            writer.execute("COMMIT")
                     except BaseException:
                         if writer.in_transaction:
                             writer.execute("ROLLBACK")
@@ -147,7 +152,8 @@ class QueueDatabase(SqliteDatabase):
         if synchronous != self._synchronous:  # takes effect only between transactions
             writer.execute(f"PRAGMA synchronous={synchronous}")
             self._synchronous = synchronous
-        writer.execute("BEGIN IMMEDIATE")
+        with _as_peewee_errors:
+            writer.execute("BEGIN IMMEDIATE")
 
     @contextmanager
     def _on_writer(self) -> Iterator[Any]:

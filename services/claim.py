@@ -45,18 +45,12 @@ class Claim:
     opens_connection: bool  # a slot was taken for a new connection; whoever closes it gives the slot back
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    config: SmtpConfig
-    proven: bool  # its latest connection worked
-
-
 def relay_paused() -> bool:
     found = row("SELECT value FROM switches WHERE name = 'paused'")
     return found is not None and found[0] == "on"
 
 
-def candidates(now: int) -> list[Candidate]:
+def candidates(now: int) -> list[SmtpConfig]:
     """Configs that have mail which may go now: most urgent first, equals at random by weight. Reads only."""
     if relay_paused():
         return []
@@ -66,11 +60,7 @@ def candidates(now: int) -> list[Candidate]:
             ready[config.id] = (config, state)
     heads = _heads(ready)
     ranked = sorted(heads, key=lambda one: (heads[one], -(random.random() ** (1 / max(ready[one][0].weight, 0.01)))))
-    return [
-        Candidate(ready[one][0], ready[one][1].failures == 0 and ready[one][1].last_sent is not None)
-        for one in ranked
-        if quota.room(ready[one][0], now) != 0
-    ]
+    return [ready[one][0] for one in ranked if quota.room(ready[one][0], now) != 0]
 
 
 def configs_with_health() -> Iterator[tuple[SmtpConfig, Health]]:

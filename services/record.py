@@ -246,17 +246,15 @@ def _telling_reply(outcome: Outcome) -> Reply | None:
 def _learn(done: Finished, blamed: bool) -> None:
     """What the outcome tells about the config. `blamed`: the email itself is the one that breaks connections."""
     config, outcome, now = done.leased.config, done.outcome, done.finished_at
-    if done.stage == "build":
+    if outcome.pause is not None:
+        health.pause(config.id, outcome.pause.seconds, outcome.pause.reason, now)
+    if done.stage == "build" or blamed:
         health.end_probe(config.id, done.leased.instance_id)
     elif outcome.auth_refused:
         health.login_refused(config.id, outcome.summary, now)
-    elif outcome.pause is not None:
-        health.pause(config.id, outcome.pause.seconds, outcome.pause.reason, now)
-    elif blamed:
-        health.end_probe(config.id, done.leased.instance_id)
     elif outcome.config_failure:
         health.failed(config.id, outcome.summary, now)
-    else:
+    elif outcome.pause is None:
         # Whatever the answer said about the email, the config itself was there and spoke.
         health.succeeded(config.id, config.max_connections, now)
 

@@ -33,7 +33,7 @@ _secret_pattern: re.Pattern[str] | None = None
 
 def configure(level: str, fmt: str, stream: TextIO | None = None) -> None:
     """Send all records of `level` and above to `stream` (stderr); `fmt` is "text" or "json"."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler(stream) if stream else _Stderr()
     handler.setFormatter(JsonFormatter() if fmt == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -65,6 +65,17 @@ def reset_request_id(token: Token[str]) -> None:
 def quoted(text: str) -> str:
     """A value that may hold spaces, for the right side of `key=`."""
     return json.dumps(text, ensure_ascii=False)
+
+
+class _Stderr(logging.StreamHandler[Any]):
+    """The standard error of the moment, not of the start: it may be replaced."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
 
 
 class TextFormatter(logging.Formatter):

@@ -65,7 +65,7 @@ def needs_smtputf8(mail: Mail) -> bool:
 
 
 def build(mail: Mail) -> bytes:
-    """CRLF line ends, the last one included; not dot-stuffed. ASCII only, except headers when SMTPUTF8 is needed.
+    """CRLF line ends, the last included; not dot-stuffed; ASCII, but for headers when SMTPUTF8 is needed.
 
     Raises HeaderError on anything that could break out of a header, and on broken characters anywhere.
     """

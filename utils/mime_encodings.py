@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Callable
 from urllib.parse import quote
 
 MAX_LINE = 998  # octets, RFC 5322 2.1.1
@@ -22,7 +23,7 @@ _BASE64_CHUNK = 57 * 16_384
 
 
 def encode_text(text: str) -> tuple[str, bytes]:
-    """Content-Transfer-Encoding and body: 7bit when possible, else the shorter of quoted-printable and base64.
+    """Content-Transfer-Encoding and body: 7bit if possible, else the shorter of quoted-printable and base64.
 
     Line ends become CRLF and the last line gets one. Raises UnicodeEncodeError on a lone surrogate.
     """
@@ -31,12 +32,16 @@ def encode_text(text: str) -> tuple[str, bytes]:
     if text and not text.endswith("\n"):
         text += "\n"
     raw = text.encode()
-    if not raw.translate(None, _PLAIN) and (len(raw) <= MAX_LINE or max(map(len, raw.split(b"\n"))) <= MAX_LINE):
+    if not raw.translate(None, _PLAIN) and _lines_fit(raw):
         return "7bit", raw.replace(b"\n", b"\r\n")
     escapes = len(raw.translate(None, _QP_LITERAL))
     if len(raw) + 2 * escapes <= len(raw) * 4 // 3:
         return "quoted-printable", quoted_printable(raw)
     return "base64", base64_lines(raw.replace(b"\n", b"\r\n"))
+
+
+def _lines_fit(raw: bytes) -> bool:
+    return len(raw) <= MAX_LINE or max(map(len, raw.split(b"\n"))) <= MAX_LINE
 
 
 def quoted_printable(raw: bytes) -> bytes:
@@ -58,12 +63,16 @@ def base64_lines(raw: bytes) -> bytes:
 
 
 def encoded_words(text: str, first: int = MAX_WORD, limit: int = MAX_WORD) -> list[str]:
-    """UTF-8 encoded words of at most `limit` characters, the first of at most `first`; no character is split."""
+    """UTF-8 encoded words of at most `limit` characters, the first of at most `first`.
+
+    No character is split. Raises UnicodeEncodeError on a lone surrogate.
+    """
     raw = text.encode()
+    first, limit = first - _WORD_FRAME, limit - _WORD_FRAME
     q_size = len(raw) + 2 * len(raw.translate(None, _Q_LITERAL + b" "))
     if q_size <= (len(raw) + 2) // 3 * 4:
-        return [f"=?utf-8?q?{_q(part)}?=" for part in _split(text, first, limit, _q_room, _q_size)]
-    parts = _split(text, first, limit, _b_room, _octets)
+        return [f"=?utf-8?q?{_q(part)}?=" for part in _split(text, first, limit, _q_size)]
+    parts = _split(text, first // 4 * 3, limit // 4 * 3, _octets)
     return [f"=?utf-8?b?{binascii.b2a_base64(part.encode(), newline=False).decode()}?=" for part in parts]
 
 
@@ -71,33 +80,24 @@ def _q(text: str) -> str:
     return "".join([_Q[octet] for octet in text.encode()])
 
 
-def _q_room(word: int) -> int:
-    return word - _WORD_FRAME
-
-
 def _q_size(text: str) -> int:
     return len(_q(text))
-
-
-def _b_room(word: int) -> int:
-    return (word - _WORD_FRAME) // 4 * 3
 
 
 def _octets(text: str) -> int:
     return len(text.encode())
 
 
-def _split(text: str, first: int, limit: int, room_in: "Room", size_of: "Size") -> list[str]:
-    room = room_in(first)
-    if size_of(text) <= room:
+def _split(text: str, first: int, room: int, size_of: Callable[[str], int]) -> list[str]:
+    if size_of(text) <= first:
         return [text]
-    parts, start, used = [], 0, 0
+    parts, start, left = [], 0, first
     for i, char in enumerate(text):
         size = size_of(char)
-        if used + size > room:
+        if size > left:
             parts.append(text[start:i])
-            start, used, room = i, 0, room_in(limit)
-        used += size
+            start, left = i, room
+        left -= size
     return [*parts, text[start:]]
 
 
@@ -107,4 +107,5 @@ def extended_parameter(name: str, value: str, width: int = 60) -> list[str]:
     if len(escaped) <= width:
         return [f"{name}*=utf-8''{escaped}"]
     parts = re.findall(rf"(?:[^%]|%..){{1,{width // 3}}}", escaped)
-    return [f"{name}*{i}*={'' if i else "utf-8''"}{part}" for i, part in enumerate(parts)]
+    parts[0] = f"utf-8''{parts[0]}"
+    return [f"{name}*{i}*={part}" for i, part in enumerate(parts)]

@@ -21,10 +21,12 @@ _NAME_WORD = 60  # leaves room for "Reply-To: " in the 76 of a line with an enco
 
 # Fields that the relay or a server on the way sets.
 FORBIDDEN_HEADERS = frozenset(
-    """from sender to cc bcc reply-to subject date message-id mime-version dkim-signature domainkey-signature
-    return-path received received-spf authentication-results delivered-to envelope-to x-original-to
-    apparently-to errors-to return-receipt-to x-mailferry-id""".split()
-)
+    {
+        "from", "sender", "to", "cc", "bcc", "reply-to", "subject", "date", "message-id", "mime-version",
+        "dkim-signature", "domainkey-signature", "authentication-results", "received-spf",
+        "return-path", "received", "delivered-to", "envelope-to", "x-original-to", "apparently-to",
+    }
+)  # fmt: skip
 FORBIDDEN_PREFIXES = ("content-", "resent-", "arc-")
 
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
@@ -36,8 +38,9 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_
 _EMAIL = re.compile(r'(?:"[^"\\]+"|[^ \t\x7f<>()\[\],:;"\\@]+)@[^ \t\x7f<>()\[\],:;"\\@]+')
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,255}")
-_MIME_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,127}"
-_CONTENT_TYPE = re.compile(rf'{_MIME_TOKEN}/{_MIME_TOKEN}(?:; ?{_MIME_TOKEN}=(?:{_MIME_TOKEN}|"[ !#-\[\]-~]*"))*')
+_MIME_WORD = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,127}"
+_PARAMETER = rf'; ?{_MIME_WORD}=(?:{_MIME_WORD}|"[ !#-\[\]-~]*")'
+_CONTENT_TYPE = re.compile(rf"{_MIME_WORD}/{_MIME_WORD}(?:{_PARAMETER})*")
 _PLAIN_FILENAME = re.compile(r"[ !#-\[\]-~]{1,50}")
 
 
@@ -143,7 +146,8 @@ def content_type(value: str) -> str:
 
     Those may not be base64 (RFC 2046 5.2.1, RFC 2045 6.4), which every attachment is.
     """
-    if not _CONTENT_TYPE.fullmatch(value) or value.lower().startswith(("message/", "multipart/")):
+    usable = len(value) <= 255 and _CONTENT_TYPE.fullmatch(value)
+    if not usable or value.lower().startswith(("message/", "multipart/")):
         value = "application/octet-stream"
     return unstructured("Content-Type", value, utf8=False)
 
@@ -159,6 +163,6 @@ def disposition(kind: str, filename: str) -> str:
     if _PLAIN_FILENAME.fullmatch(filename) and "=?" not in filename:
         parameters = [f'filename="{filename}"']
     else:
-        fallback = re.sub(r'[^ !#-<>-\[\]-~]', "_", filename)
+        fallback = re.sub(r"[^ !#-<>-\[\]-~]", "_", filename)
         parameters = [*extended_parameter("filename", filename), f'filename="{fallback[-50:]}"']
     return ";\r\n ".join([f"Content-Disposition: {kind}", *parameters])

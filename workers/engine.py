@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable
 
 from models.database import database, row
-from services.claim import Candidate
 from services.relay import Relay
 from services.smtp import Connection
 from utils.clock import monotonic
@@ -22,6 +22,7 @@ log = logging.getLogger("mailferry.engine")
 
 GLANCE_SECONDS = 0.05  # how soon mail that another process accepted is noticed
 TICK_SECONDS = 1.0
+STAND_INS = 3  # for each worker, at most
 
 
 class Engine:
@@ -38,7 +39,8 @@ class Engine:
         self._lease_seconds = lease_seconds
         self._open = open_connection
         self._condition = threading.Condition()
-        self._risky = 0
+        self._workers: list[Worker] = []
+        self._numbers = itertools.count()
         self._draining = False
         self._drained = threading.Event()
         self.on_lost: Callable[[], None] = lambda: None  # asked to replace this process
@@ -50,11 +52,9 @@ class Engine:
         self._jobs = Jobs(self.relay, self.instance_id, self.wake)
         self.relay.wake = self.wake
         self.relay.alive = self.alive
-        self._workers = [Worker(self, number) for number in range(self._count)]
+        self._staff()
         self._watchdog = Watchdog(self)
         self._timekeeper = threading.Thread(target=self._keep_time, name="timekeeper", daemon=True)
-        for worker in self._workers:
-            worker.start()
         self._timekeeper.start()
         log.info("action=started instance=%s workers=%s", self.instance_id, self._count)
 
@@ -89,27 +89,31 @@ class Engine:
         while not self.stopping and monotonic() < end:
             threading.Event().wait(min(0.1, seconds))
 
-    def admit(self, candidate: Candidate) -> bool:
-        """Accounts that have not proven to answer get half of the workers at most: the rest keep delivering."""
-        if candidate.proven:
-            return True
+    def retire(self, worker: Worker) -> bool:
+        """Whether this worker may go home: those that stood in for others are no longer needed."""
         with self._condition:
-            if self._risky >= max(1, self._count // 2):
-                return False
-            self._risky += 1
-            return True
+            at_hand = [one for one in self._workers if not one.is_kept_waiting()]
+            if worker not in self._workers or (len(at_hand) > self._count and worker in at_hand):
+                self._workers = [one for one in self._workers if one is not worker]
+                return True
+            return False
 
-    def dismiss(self, candidate: Candidate) -> None:
-        if not candidate.proven:
-            with self._condition:
-                self._risky -= 1
+    def abandon(self, worker: Worker) -> None:
+        """A worker hangs where nothing can free it: leave it behind."""
+        with self._condition:
+            self._workers.remove(worker)
 
-    def replace(self, worker: Worker) -> None:
-        """A worker hangs where nothing can free it: leave it behind and start another."""
-        worker.dismissed = True
-        successor = Worker(self, len(self._workers))
-        self._workers[self._workers.index(worker)] = successor
-        successor.start()
+    def _staff(self) -> None:
+        """Keep `workers` threads at hand. Those that a slow server keeps waiting are stood in for, up to a bound:
+        one bad account must not hold up the mail of the others."""
+        with self._condition:
+            self._workers = [one for one in self._workers if one.is_alive()]
+            waiting = sum(one.is_kept_waiting() for one in self._workers)
+            wanted = self._count + min(waiting, self._count * STAND_INS)
+            hired = [Worker(self, next(self._numbers)) for _ in range(wanted - len(self._workers))]
+            self._workers += hired
+        for worker in hired:
+            worker.start()
 
     # Time.
 
@@ -137,6 +141,7 @@ class Engine:
         self.wake()  # a quota window or a breaker may have freed
         self.pool.sweep()
         self._watchdog.look()
+        self._staff()
         self._jobs.lead_if_vacant()
 
     def _beat(self) -> None:

@@ -42,4 +42,5 @@ class Watchdog:
         log.error("action=watchdog_replace stage=%s email=%s", progress.stage, progress.email_id)
         why = f"the delivery hung at {progress.stage}"
         recover.take_back_lease(self._engine.relay.policy, progress.lease, why, now_ms())
-        self._engine.replace(worker)
+        worker.dismissed = True
+        self._engine.abandon(worker)

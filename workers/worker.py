@@ -23,6 +23,7 @@ log = logging.getLogger("mailferry.worker")
 
 IDLE_SECONDS = 5.0  # the engine wakes workers; this is only the net below
 TROUBLE_SECONDS = 1.0
+PATIENCE_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -41,10 +42,10 @@ class Worker(threading.Thread):
         super().__init__(name=f"delivery-{number}", daemon=True)
         self._engine = engine
         self.progress = Progress()
-        self.dismissed = False  # by the watchdog: a successor has taken over
+        self.dismissed = False  # by the watchdog, which gave its work away
 
     def run(self) -> None:
-        while not self._leaving():
+        while not self._leaving() and not self._engine.retire(self):
             generation = self._engine.generation
             try:
                 if not self._work_once():
@@ -66,20 +67,16 @@ class Worker(threading.Thread):
         progress = self.progress
         progress.email_id, progress.lease, progress.since, progress.stage = email_id, lease, monotonic(), stage
 
+    def is_kept_waiting(self) -> bool:
+        """A server has been silent for so long that someone else should look after the other mail."""
+        return bool(self.progress.stage) and monotonic() - self.progress.since > PATIENCE_SECONDS
+
     def _leaving(self) -> bool:
         return self.dismissed or self._engine.stopping
 
     def _work_once(self) -> bool:
         """Claim and deliver one batch; False when nothing may go."""
-        for candidate in claims.candidates(now_ms()):
-            if not self._engine.admit(candidate):
-                continue
-            try:
-                if self._try(candidate.config):
-                    return True
-            finally:
-                self._engine.dismiss(candidate)
-        return False
+        return any(self._try(config) for config in claims.candidates(now_ms()))
 
     def _try(self, config: SmtpConfig) -> bool:
         pool, engine = self._engine.pool, self._engine

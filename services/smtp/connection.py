@@ -197,6 +197,7 @@ class Connection:
         parts = (*body, batch) if self.pipelining else body
         late = self._wire.send(parts, self._limits.data_block, Stage.BODY, essential=sum(map(len, body)))
         if late is not None:
+            late.stage = Stage.MAIL
             self._failure = late
             self._wire.closing = True
 

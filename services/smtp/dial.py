@@ -55,6 +55,7 @@ def _connect(address: Address, limit: float) -> socket.socket:
     try:
         sock.settimeout(limit)
         sock.connect(address.sockaddr)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
         sock.close()
         raise

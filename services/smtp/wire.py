@@ -13,7 +13,7 @@ from utils.clock import monotonic
 
 from . import tls
 from .errors import Reason, SmtpError, Stage
-from .reply import CLOSING, Reply, take_reply
+from .reply import CLOSING, MAX_LINE, Reply, take_reply
 
 # Each block of this size has its own deadline: a large mail over a slow line is fine, a stalled one is not.
 BLOCK = 256 * 1024
@@ -31,7 +31,6 @@ class Wire:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
         self._buffer = bytearray()
         self._poll = select.poll()
@@ -132,14 +131,15 @@ class Wire:
                 self._wait(_OUT, deadline)
 
     def _read_line_end(self, deadline: float) -> None:
-        """Read on until a line ends, so that a trickle is not parsed again at each byte."""
-        chunk = b""
-        while b"\n" not in chunk and len(self._buffer) < MAX_UNREAD:
+        """Read on until a line ends or is too long, so that a trickle is not parsed again at each byte."""
+        enough = len(self._buffer) + MAX_LINE
+        while len(self._buffer) <= enough:
             if self._ended:
                 raise ConnectionError("the server closed the connection")
             if not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
                 self._wait(_IN, deadline)
-            chunk = self._receive()
+            if b"\n" in self._receive():
+                return
 
     def _receive(self) -> bytes:
         """What there is to read now; it is in the buffer too."""

@@ -124,9 +124,7 @@ def test_control_characters_do_not_come_through(smtp):
     assert outcome.summary.isprintable()
 
 
-@pytest.mark.parametrize(
-    ("dialog", "pause"), [("421-at-connect", 180), ("554-at-connect", None)]
-)
+@pytest.mark.parametrize(("dialog", "pause"), [("421-at-connect", 180), ("554-at-connect", None)])
 def test_a_refusal_at_connect_is_the_configs(smtp, dialog, pause):
     smtp.play(dialog)
     outcome, _ = attempt(smtp, "banner")

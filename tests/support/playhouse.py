@@ -1,5 +1,5 @@
-"""Plays dialogs: `play("name")` starts a scripted server, `open()` connects our client to it, and `end()` raises when
-the client did not keep to the dialog."""
+"""Plays dialogs: `play("name")` starts a scripted server, `open()` connects our client to it, and `end()`
+raises when the client did not keep to the dialog."""
 
 from __future__ import annotations
 

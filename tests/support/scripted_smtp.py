@@ -9,6 +9,7 @@
     S: <wait 0.3>                   pause
     S: <slow 20/s> 220 text         a line at that many bytes a second
     S: <endless 5000/s> 220-text    that line over and over, until the client goes
+    S: <flood> text                 that text over and over, without line ends, until the client goes
     S: <raw> text                   without a line end; \\r, \\n, \\0 are escapes
     S: <starttls>                   the TLS handshake, as server
     S: <close> | <reset>            FIN | RST
@@ -22,7 +23,6 @@ The end of a dialog is an end of file from the client (after a QUIT or not) or w
 from __future__ import annotations
 
 import re
-import select
 import socket
 import ssl
 import struct
@@ -50,6 +50,7 @@ class ScriptedServer:
         buffers: int | None = None,
     ) -> None:
         """`buffers`: bytes for the kernel's two buffers of each socket."""
+        self.left = threading.Event()  # the client has gone: a dialog that does not read cannot see it
         self._dialogs = [list(_steps(part)) for part in re.split(r"(?m)^===\s*$", text)]
         self._tls, self._implicit = tls, implicit_tls
         self.errors: list[str] = []
@@ -75,6 +76,7 @@ class ScriptedServer:
         self._thread.join(PATIENCE + 1)
 
     def finish(self) -> None:
+        self.left.set()
         self._thread.join(PATIENCE + 1)
         if self._thread.is_alive():
             self.errors.append("the dialog did not come to its end")
@@ -134,6 +136,10 @@ class _Player:
                 while self.trickle(rest + "\r\n", float(argument.removesuffix("/s")), 16):
                     pass
                 return False
+            case "S", "flood":
+                while self.trickle(rest, 1e6, 4096):
+                    pass
+                return False
             case "S", "starttls":
                 assert self.server._tls is not None
                 return self.handshake(self.server._tls)
@@ -146,7 +152,7 @@ class _Player:
                 self.wait_for_eof(strict=False)
                 return False
             case "S", "deaf":
-                self.wait_for_hangup()
+                self.server.left.wait(PATIENCE)
                 return False
             case "C", "body":
                 self.server.bodies.append(self.body())
@@ -226,11 +232,6 @@ class _Player:
         if not chunk:
             raise Departure(f"the client closed, {wanted} was expected")
         self.buffer += chunk
-
-    def wait_for_hangup(self) -> None:
-        poll = select.poll()
-        poll.register(self.sock, select.POLLRDHUP)
-        poll.poll(PATIENCE * 1000)
 
     def wait_for_eof(self, strict: bool = True) -> None:
         """A QUIT before it is fine; any other command is a departure, unless the dialog had stopped."""

@@ -5,8 +5,8 @@
 
     python -m tests.support.sink --port 2600 --log accepted.jsonl     # as a process of its own
 
-The process writes one JSON line per accepted message, flushed before the 250 goes out: what the log lacks was never
-acknowledged, even after kill -9.
+The process writes one JSON line per accepted message, flushed before the 250 goes out: what the log lacks
+was never acknowledged, even after kill -9.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ class Message:
 
 @dataclass
 class Hooks:
-    """Each may return a whole reply ("450 4.2.0 later"). "<close>" and "<silence>" drop and stall the connection."""
+    """Each may return a whole reply ("450 4.2.0 later"). "<close>" and "<silence>" drop and stall the
+    connection."""
 
     on_connect: Hook = field(default=lambda: None)
     on_mail: Hook = field(default=lambda sender: None)
     on_rcpt: Hook = field(default=lambda recipient: None)
-    on_data: Hook = field(default=lambda message: None)  # after the dot; a reply other than 2yz discards the message
+    on_data: Hook = field(default=lambda message: None)  # after the dot; all but a 2yz discards the message
 
 
 class Sink:
@@ -70,8 +71,8 @@ class Sink:
         keep: bool = True,
         hooks: Hooks | None = None,
     ) -> None:
-        """`auth` demands this login. `tls` offers STARTTLS, or `implicit_tls`. `delay` is in seconds before each reply
-        to the dot. Without `keep` the messages are only counted."""
+        """`auth` demands this login. `tls` offers STARTTLS, or `implicit_tls`. `delay` is in seconds before
+        each reply to the dot. Without `keep` the messages are only counted."""
         self.extensions = extensions + (("PIPELINING",) if pipelining else ())
         self.auth, self.tls, self.implicit_tls = auth, tls, implicit_tls
         self.delay, self.keep = delay, keep
@@ -108,6 +109,13 @@ class Sink:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in threads:
             thread.join(5)
+
+    def drop_connections(self) -> None:
+        """Hang up on every client, as a server does on idle ones."""
+        with self._lock:
+            for sock in self._sockets:
+                with suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def reply_to_rcpt(self, address: str, reply: str | None) -> None:
         """Answer RCPT of this address so from now on; None: accept it again."""

@@ -1,12 +1,18 @@
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from services.outcome import Blame, Verdict, decide
 from services.smtp import EnvelopeReplies, Reason, SmtpError, Stage
 from services.smtp.reply import take_reply
 
-SENT, RETRY, FAILED, UNKNOWN, AGAIN = Verdict.SENT, Verdict.RETRY, Verdict.FAILED, Verdict.UNKNOWN, Verdict.AGAIN
+SENT, RETRY, FAILED, UNKNOWN, AGAIN = (
+    Verdict.SENT,
+    Verdict.RETRY,
+    Verdict.FAILED,
+    Verdict.UNKNOWN,
+    Verdict.AGAIN,
+)
 CONFIG_STAGES = (Stage.CONNECT, Stage.BANNER, Stage.EHLO, Stage.STARTTLS, Stage.AUTH)
 TRANSACTION_STAGES = (Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.BODY, Stage.RSET)
 
@@ -174,8 +180,17 @@ def test_a_refusal_amid_the_body_is_about_the_body(text, verdict, blame, cost):
 
 @pytest.mark.parametrize("stage", CONFIG_STAGES + TRANSACTION_STAGES)
 @pytest.mark.parametrize(
-    "reason", [Reason.DNS, Reason.REFUSED, Reason.TIMEOUT, Reason.CLOSED, Reason.TLS, Reason.PROTOCOL, Reason.PRIVATE_ADDRESS]
-)  # fmt: skip
+    "reason",
+    [
+        Reason.DNS,
+        Reason.REFUSED,
+        Reason.TIMEOUT,
+        Reason.CLOSED,
+        Reason.TLS,
+        Reason.PROTOCOL,
+        Reason.PRIVATE_ADDRESS,
+    ],
+)
 def test_the_network_before_the_dot_burns_nothing(stage, reason):
     outcome = broken(2, stage, reason)
     assert (verdicts(outcome), outcome.blame, costs(outcome)) == ([RETRY, RETRY], Blame.CONFIG, NETWORK)
@@ -216,8 +231,13 @@ def test_a_refusal_to_talk_is_the_configs(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["535 5.7.8 bad credentials", "534 5.7.9 application-specific password required", "550 5.7.1 disabled", "504 5.5.4 unknown"],
-)  # fmt: skip
+    [
+        "535 5.7.8 bad credentials",
+        "534 5.7.9 application-specific password required",
+        "550 5.7.1 disabled",
+        "504 5.5.4 unknown",
+    ],
+)
 def test_a_refused_login_burns_nothing_and_says_so(text):
     outcome = broken(1, Stage.AUTH, Reason.AUTH, text)
     assert (verdicts(outcome), outcome.blame, costs(outcome)) == ([RETRY], Blame.CONFIG, LOGIN)
@@ -239,9 +259,12 @@ def test_a_server_without_our_login_or_starttls_is_the_configs():
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("454 4.7.0 Too many login attempts, please try again later", 900), ("451 Authentication failed: Maximum credits exceeded", 3600),
-     ("535 5.7.0 too many login attempts", 900)],
-)  # fmt: skip
+    [
+        ("454 4.7.0 Too many login attempts, please try again later", 900),
+        ("451 Authentication failed: Maximum credits exceeded", 3600),
+        ("535 5.7.0 too many login attempts", 900),
+    ],
+)
 def test_a_login_refused_for_its_number_pauses(text, seconds):
     outcome = broken(1, Stage.AUTH, Reason.AUTH, text)
     assert (verdicts(outcome), costs(outcome), outcome.pause.seconds) == ([RETRY], PAUSED, seconds)
@@ -261,7 +284,9 @@ def test_a_login_demanded_later_is_a_refused_login(code, where):
 
 
 @pytest.mark.parametrize("where", ["mail", "rcpt", "data", "final"])
-@pytest.mark.parametrize("text", ["550 5.4.5 Daily user sending limit exceeded", "452 4.7.1 hourly limit exceeded"])
+@pytest.mark.parametrize(
+    "text", ["550 5.4.5 Daily user sending limit exceeded", "452 4.7.1 hourly limit exceeded"]
+)
 def test_a_spent_quota_pauses_the_config_and_burns_nothing(where, text):
     outcome = {
         "mail": lambda: dialog("503 no", mail=text, data="503 no"),
@@ -291,12 +316,21 @@ def test_too_many_connections_counts_against_the_config():
 
 @pytest.mark.parametrize(
     "text",
-    ["452 4.5.3 too many", "452 too many recipients", "552 too many recipients", "550 5.5.3 no more",
-     "451 4.3.0 Multiple destination domains per transaction is unsupported. Please try again."],
-)  # fmt: skip
+    [
+        "452 4.5.3 too many",
+        "452 too many recipients",
+        "552 too many recipients",
+        "550 5.5.3 no more",
+        "451 4.3.0 Multiple destination domains per transaction is unsupported. Please try again.",
+    ],
+)
 def test_recipients_that_do_not_fit_go_again_at_once(text):
     outcome = dialog("250 ok", text, "550 5.1.1 no", final="250 taken")
-    assert (verdicts(outcome), costs(outcome), outcome.blame) == ([SENT, AGAIN, FAILED], FREE, Blame.RECIPIENT)
+    assert (verdicts(outcome), costs(outcome), outcome.blame) == (
+        [SENT, AGAIN, FAILED],
+        FREE,
+        Blame.RECIPIENT,
+    )
     assert verdicts(dialog("250 ok", text, final="554 5.7.1 spam")) == [FAILED, AGAIN]
 
 
@@ -320,10 +354,12 @@ def test_relay_denied_blames_the_config_but_counts(text):
 
 @pytest.mark.parametrize(
     ("text", "verdict"),
-    [("553 5.7.1 <a@b.test>: Sender address rejected: not owned by user x", FAILED),
-     ("450 4.1.8 <a@b.test>: Sender address rejected: Domain not found", RETRY),
-     ("553 Relaying disallowed as a@b.test", FAILED)],
-)  # fmt: skip
+    [
+        ("553 5.7.1 <a@b.test>: Sender address rejected: not owned by user x", FAILED),
+        ("450 4.1.8 <a@b.test>: Sender address rejected: Domain not found", RETRY),
+        ("553 Relaying disallowed as a@b.test", FAILED),
+    ],
+)
 def test_a_sender_refused_at_rcpt_blames_the_email(text, verdict):
     outcome = dialog(text, data=None)
     assert (verdicts(outcome), outcome.blame) == ([verdict], Blame.EMAIL)
@@ -381,27 +417,31 @@ def test_the_longest_delay_that_a_temporary_reply_names_is_kept():
 
 
 def test_an_unfinished_transaction_is_a_mistake_of_the_caller():
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not over"):
         dialog("250 ok")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not over"):
         decide(1, envelope=None, final=None, error=None, dot_sent=False)
 
 
 codes = st.sampled_from(["250", "251", "354", "421", "450", "452", "500", "503", "530", "550", "552", "554"])
-words = st.sampled_from(["", "4.2.2 full", "5.4.5 quota", "4.5.3 many", "5.1.1 no", "wait 2 hours", "relaying denied"])
-replies = st.builds("{} {}".format, codes, words)
-errors = st.none() | st.builds(
-    failure, st.sampled_from(Stage), st.sampled_from(Reason), st.none() | replies
+words = st.sampled_from(
+    ["", "4.2.2 full", "5.4.5 quota", "4.5.3 many", "5.1.1 no", "wait 2 hours", "relaying denied"]
 )
+replies = st.builds("{} {}".format, codes, words)
+errors = st.none() | st.builds(failure, st.sampled_from(Stage), st.sampled_from(Reason), st.none() | replies)
 
 
-@given(st.lists(replies, min_size=1, max_size=4), replies, st.none() | replies, st.none() | replies, errors, st.booleans())
+@given(
+    st.lists(replies, min_size=1, max_size=4),
+    replies,
+    st.none() | replies,
+    st.none() | replies,
+    errors,
+    st.booleans(),
+)
 def test_any_dialog_ends_in_a_fair_decision(rcpts, mail, data, final, error, dot_sent):
-    try:
-        outcome = dialog(*rcpts, mail=mail, data=data, final=final, error=error, dot_sent=dot_sent)
-    except ValueError as unfinished:
-        assert final is None and error is None, unfinished
-        return
+    assume(final is not None or error is not None)
+    outcome = dialog(*rcpts, mail=mail, data=data, final=final, error=error, dot_sent=dot_sent)
     found = verdicts(outcome)
     assert len(found) == len(rcpts)
     assert "\n" not in outcome.summary and outcome.summary

@@ -18,7 +18,10 @@ def reply(text):
         # Gmail, Workspace relay
         ("550 5.4.5 Daily user sending limit exceeded. For more information on Gmail - gsmtp", HOUR),
         ("550 5.4.5 Daily sending quota exceeded. n37sm954097wag", HOUR),
-        ("550-5.4.5 Daily user sending quota exceeded.\r\n550 5.4.5 https://support.google.com - gsmtp", HOUR),
+        (
+            "550-5.4.5 Daily user sending quota exceeded.\r\n550 5.4.5 https://support.google.com - gsmtp",
+            HOUR,
+        ),
         ("550 5.7.1 Daily SMTP relay limit exceeded for customer. For more information", HOUR),
         ("550 5.4.5 Daily SMTP relay sending limit exceeded for user.", HOUR),
         ("550 5.4.5 something new from Gmail", HOUR),
@@ -55,7 +58,10 @@ def reply(text):
         ("554 5.1.8 Email Outgoing Blocked", None),
         # Panels and others
         ("550 Domain x.test has exceeded the max emails per hour (250/200 (125%)) allowed.", HOUR),
-        ("550 5.7.0 The limit on the number of allowed outgoing messages was exceeded. Try again later.", HOUR),
+        (
+            "550 5.7.0 The limit on the number of allowed outgoing messages was exceeded. Try again later.",
+            HOUR,
+        ),
         ("550 Too many messages. Try again in 92 seconds.", 92),
         ("554 5.7.1 <a@b.test>: Recipient address rejected: You have exceeded your Outmail quota.", HOUR),
         ("451 4.7.1 Your account has exceeded its sending quota", HOUR),

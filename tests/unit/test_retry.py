@@ -84,9 +84,7 @@ def test_it_names_the_limit_that_ends_first():
     assert decide(0, created_at=old + HOUR, expires_at=old + 80 * HOUR, retry_after=2 * 3600).limit == "age"
 
 
-@given(
-    st.integers(0, 10**6), st.integers(0, 10**6), st.none() | st.integers(0, 10**9), st.integers(0, 10**9)
-)
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.none() | st.integers(0, 10**9), st.integers(0, 10**9))
 def test_it_is_never_in_the_past_and_never_past_a_limit(count, retries, after, life):
     answer = decide(count, max_retries=retries, retry_after=after, expires_at=NOW + life)
     if isinstance(answer, RetryAt):

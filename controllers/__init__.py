@@ -1,0 +1,53 @@
+"""From HTTP to services and back."""
+
+from __future__ import annotations
+
+from apiflask import APIFlask
+from flask_bootstrap import Bootstrap5
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter
+
+from controllers import (
+    batch, docs, email_actions, emails, errors, hooks, keys, openapi, pages, queue, sandbox, service, sessions,
+    smtp_config_actions, smtp_configs,
+)  # fmt: skip
+from controllers.access import check_all_declared, deny_undeclared
+from services.rate_limits import RateLimits
+from services.relay import Relay
+
+BLUEPRINTS = (
+    service.bp, emails.bp, email_actions.bp, batch.bp, smtp_configs.bp, smtp_config_actions.bp, queue.bp, sandbox.bp,
+    keys.bp, pages.bp,
+)  # fmt: skip
+
+
+class IdConverter(IntegerConverter):
+    """An id that the database could hold; anything else in its place is a path that does not exist."""
+
+    regex = "[0-9]{1,19}"
+
+    def __init__(self, url_map: object) -> None:
+        super().__init__(url_map, max=2**63 - 1)  # type: ignore[arg-type]
+
+
+def register(app: APIFlask, *, cors_origins: tuple[str, ...] = (), trusted_proxies: int = 0) -> None:
+    """Give `app` all routes. It needs a secret key, and the relay in `extensions["mailferry"]`."""
+    relay: Relay = app.extensions["mailferry"]
+    app.extensions["mailferry.limits"] = RateLimits(relay.policy.rate_limits)
+    app.config["MAX_CONTENT_LENGTH"] = 2 * relay.policy.max_message_bytes
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    app.url_map.converters["id"] = IdConverter
+    app.url_map.strict_slashes = False
+    if trusted_proxies:
+        number = trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, number, number, number, number, number)  # type: ignore[method-assign]
+    errors.register(app)
+    app.before_request(deny_undeclared)
+    hooks.register(app, cors_origins)
+    sessions.register(app)
+    Bootstrap5(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    openapi.register(app)
+    docs.register(app)
+    check_all_declared(app)

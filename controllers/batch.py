@@ -1,0 +1,42 @@
+"""Many emails in one request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from controllers.bodies import checked, read_json
+from controllers.emails import EXAMPLE
+from controllers.idempotency import HEADERS, key_of, of_answer
+from controllers.operation import Call, Operation, operation
+from controllers.schemas import answers as says
+from controllers.schemas.emails import BatchBody, EmailBody
+from services import accept
+from services.errors import InvalidInputError
+from services.principal import Scope
+from services.submission import NewEmail
+
+bp = APIBlueprint("batch", __name__)
+
+
+@operation(bp, "POST", "/api/emails/batch", Operation(
+    "create_emails", "Submit up to 1,000 emails", "Emails", Scope.SEND,
+    {200: ("A result for each", says.BATCH)}, group="send", body=BatchBody,
+    example={"mode": "permissive", "emails": [EXAMPLE]}, errors=(422, 507), large=True, raw_body=True,
+    headers=HEADERS,
+))  # fmt: skip
+def create(call: Call) -> Response:
+    value = read_json(request)
+    body = checked(value, BatchBody)
+    emails = [_email(one) for one in body.emails]
+    key = key_of(request, "emails/batch", value)
+    return of_answer(accept.submit_batch(call.relay, call.who, emails, body.mode, call.now, key))
+
+
+def _email(value: dict[str, Any]) -> NewEmail | InvalidInputError:
+    try:
+        return checked(value, EmailBody).to_email()
+    except InvalidInputError as exc:
+        return exc

@@ -1,0 +1,70 @@
+"""Output for people (tables) and, with `--json`, for scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_STYLES = {"ok": "green", "sent": "green", "warn": "yellow", "retry": "yellow", "unknown": "yellow"}
+_STYLES |= {"fail": "bold red", "failed": "bold red"}
+
+
+def json_option(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
+
+
+def tenant_option(command: F) -> F:
+    return click.option("--tenant", default="", help="On behalf of this tenant; default: the service itself.")(command)
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    """Aligned columns; on a terminal with a rule and colours, elsewhere one line a row however long."""
+    console = _console()
+    table = Table(box=SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=not console.is_terminal)
+    for line in lines:
+        table.add_row(*(_cell(value) for value in line))
+    console.print(table)
+
+
+def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
+    """`name  value` a line; names without a value are left out."""
+    console = _console()
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold", no_wrap=not console.is_terminal)
+    for name, value in facts:
+        if value not in (None, "", []):
+            table.add_row(name, _cell(value))
+    console.print(table)
+
+
+def safe(value: Any) -> str:
+    """Without the control characters by which a subject or a reply could drive the terminal."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in str(value))
+
+
+def _cell(value: Any) -> Text:
+    if isinstance(value, list | tuple):
+        value = ", ".join(map(str, value))
+    text = "-" if value is None else "yes" if value is True else "no" if value is False else safe(value)
+    return Text(text, style=_STYLES.get(text, ""))
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=100_000, color_system=None)

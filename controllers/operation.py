@@ -1,0 +1,133 @@
+"""An API operation: what it is called, who may call it, what it takes, what it answers. All of it in one place, so
+that the checks and /openapi.json cannot come apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from apiflask import APIBlueprint
+from flask import Response, current_app, request
+from pydantic import BaseModel
+
+from controllers.access import declared
+from controllers.auth import authenticate
+from controllers.bodies import has_body, read_nothing, read_object
+from controllers.errors import rate_headers
+from controllers.queries import read_no_query, read_query
+from services.principal import Principal, Scope
+from services.rate_limits import RateLimits, Room
+from services.relay import Relay
+from utils.clock import now_ms
+
+SMALL = 1_000_000  # bytes of a body that carries no email
+NOBODY = Principal(None, "nobody", service=False, tenant="", user="", scopes=frozenset())
+
+Handler = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`answers`: status → (description, JSON schema or None). `scope` None: anyone may call it."""
+
+    id: str
+    summary: str
+    tag: str
+    scope: Scope | None
+    answers: dict[int, tuple[str, dict[str, Any] | None]]
+    group: str = "read"
+    service_only: bool = False
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    example: Any = None
+    errors: tuple[int, ...] = ()  # beside those that follow from the rest
+    large: bool = False
+    raw_body: bool = False  # the handler reads the body itself
+    body_optional: bool = False
+    headers: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the request: name → JSON schema
+    content_type: str = "application/json"  # of the answer
+
+
+@dataclass(slots=True)
+class Call:
+    """What a handler works with."""
+
+    relay: Relay
+    now: int
+    who: Principal = NOBODY
+    body: Any = None
+    query: Any = None
+
+
+def operation(bp: APIBlueprint, method: str, rule: str, about: Operation) -> Callable[[Handler], Handler]:
+    """Route a handler. It takes a Call and the path's values; it answers a body, (body, status) or a Response."""
+
+    def wrap(handler: Handler) -> Handler:
+        def view(**path: Any) -> Response:
+            call = Call(current_app.extensions["mailferry"], now_ms())
+            room = _admit(call, about) if about.scope else None
+            _read(call, about)
+            response = answered(handler(call, **path))
+            if room is not None:
+                rate_headers(response, room.limit, room.remaining, room.reset)
+            return response
+
+        view.operation = about  # type: ignore[attr-defined]
+        access = "public" if about.scope is None else f"{'service ' if about.service_only else ''}{about.scope}"
+        described = bp.doc(summary=about.summary, tags=[about.tag], operation_id=about.id)(view)
+        bp.add_url_rule(rule, about.id, declared(described, access), methods=[method])
+        return handler
+
+    return wrap
+
+
+def answered(result: Any) -> Response:
+    if isinstance(result, Response):
+        return result
+    body, status = result if isinstance(result, tuple) else (result, 200)
+    if status == 204:
+        return Response(status=204)
+    return Response(json.dumps(body, ensure_ascii=False), status, mimetype="application/json")
+
+
+def paged(items: list[Any], total: int | None, more: dict[str, Any] | None) -> Response:
+    """A bare array with its total, and with a link to the next page where there is one (`more`: its parameters)."""
+    response = answered(items)
+    if total is not None:
+        response.headers["X-Total-Count"] = str(total)
+    if more is not None:
+        response.headers["Link"] = next_link(more)
+    return response
+
+
+def next_link(changes: dict[str, Any]) -> str:
+    parameters = request.args.to_dict() | changes
+    return f'<{request.path}?{urlencode(parameters)}>; rel="next"'
+
+
+def _admit(call: Call, about: Operation) -> Room | None:
+    assert about.scope is not None
+    call.who = authenticate(call.relay, request, call.now)
+    if about.service_only:
+        call.who.require_service()
+    call.who.require(about.scope)
+    limits: RateLimits = current_app.extensions["mailferry.limits"]
+    return limits.check(call.who, about.group, call.now)
+
+
+def _read(call: Call, about: Operation) -> None:
+    if about.query is None:
+        read_no_query(request)
+    else:
+        call.query = read_query(request, about.query)
+    if not about.large:
+        request.max_content_length = SMALL
+    if about.raw_body or request.method == "GET":
+        return
+    if about.body is None:
+        read_nothing(request)
+    elif has_body(request) or not about.body_optional:
+        call.body = read_object(request, about.body)

@@ -1,0 +1,45 @@
+"""Query parameters: known, given once, and of the right form."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from flask import Request
+from pydantic import BaseModel, ValidationError
+
+from controllers.bodies import field_errors
+from services.errors import FieldError, InvalidInputError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+NAMING = frozenset({"tenant_id", "user_id"})  # who is meant: read with the credential
+
+
+def read_query(request: Request, model: type[Model]) -> Model:
+    values = _once(request, frozenset(model.model_fields))
+    try:
+        return model.model_validate(values)
+    except ValidationError as exc:
+        raise InvalidInputError.of(field_errors(exc)) from None
+
+
+def read_no_query(request: Request) -> None:
+    if request.query_string:
+        _once(request, frozenset())
+
+
+def _once(request: Request, known: frozenset[str]) -> dict[str, Any]:
+    wrong: list[FieldError] = []
+    values: dict[str, Any] = {}
+    for name, given in request.args.lists():
+        if name not in known and name not in NAMING:
+            wrong.append(FieldError(name[:100] or "query", "unknown query parameter", "UNKNOWN_PARAMETER"))
+        elif len(given) > 1:
+            wrong.append(FieldError(name, "is given more than once", "DUPLICATE_PARAMETER"))
+        elif "\0" in given[0]:
+            wrong.append(FieldError(name, "holds a NUL character", "INVALID_CHARACTER"))
+        elif name in known:
+            values[name] = given[0]
+    if wrong:
+        raise InvalidInputError.of(wrong)
+    return values

@@ -1,0 +1,1 @@
+"""Shapes of requests (pydantic models) and answers (JSON schemas)."""

@@ -1,0 +1,79 @@
+"""What the API answers, as JSON schemas for /openapi.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.principal import Scope
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+ID: Schema = {"type": "integer", "minimum": 1}
+YES_NO: Schema = {"type": "boolean"}
+ANY: Schema = {"type": "object"}
+
+
+def or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def obj(**properties: Schema) -> Schema:
+    """An object that always has these; more may come."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def array(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+MESSAGE = obj(message=TEXT)
+ERROR = obj(error=TEXT, message=TEXT, code=TEXT, timestamp=COUNT)
+ERROR["properties"]["details"] = array(obj(field=TEXT, message=TEXT, code=TEXT))
+
+KEY = obj(
+    id=ID, name=TEXT, prefix=TEXT, tenant_id=or_null(TEXT), user_id=or_null(TEXT),
+    scopes=array({"type": "string", "enum": [str(scope) for scope in Scope]}), rate_limit=or_null(COUNT),
+    created_at=TIME, last_used_at=or_null(TIME), revoked_at=or_null(TIME),
+)  # fmt: skip
+NEW_KEY = obj(message=TEXT, key=TEXT, **KEY["properties"])
+TOKEN = obj(token=TEXT, token_type=TEXT, expires_at=TIME, tenant_id=TEXT, user_id=or_null(TEXT))
+
+_WINDOW = obj(used=COUNT, limit=or_null(COUNT))
+CONFIG = obj(
+    id=ID, name=TEXT, email_address=TEXT, display_name=TEXT, smtp_host=TEXT, smtp_port=COUNT, username=or_null(TEXT),
+    has_password=YES_NO, use_tls=YES_NO, use_ssl=YES_NO, verify_tls=YES_NO, active=YES_NO, daily_limit=COUNT,
+    hourly_limit=COUNT, limit_unit=TEXT, max_connections=COUNT, max_messages_per_connection=COUNT, weight=COUNT,
+    from_domains=array(TEXT), allow_any_sender=YES_NO, shared=YES_NO, sent_count_hour=COUNT, sent_count_today=COUNT,
+    windows=obj(unit=TEXT, hour=_WINDOW, day=_WINDOW, next_free_at=or_null(TIME)),
+    breaker=obj(
+        state={"type": "string", "enum": ["closed", "open", "half_open"]}, until=or_null(TIME), reason=or_null(TEXT)
+    ),
+    pause=or_null(obj(by=TEXT, until=or_null(TIME), reason=or_null(TEXT))),
+    hold=or_null(obj(kind=TEXT, until=or_null(TIME), detail=TEXT)), next_available_at=or_null(TIME),
+    last_sent=or_null(TIME), last_error=or_null(TEXT), last_error_at=or_null(TIME), created_at=TIME, updated_at=TIME,
+)  # fmt: skip
+CONFIG_CREATED = obj(message=TEXT, config_id=ID)
+CONFIG_TEST = obj(
+    ok=YES_NO, steps=array(obj(step=TEXT, ok=YES_NO, ms=COUNT, detail=TEXT)), capabilities={"type": "object"},
+    certificate=or_null(obj(subject=TEXT, issuer=TEXT, expires_at=TIME, days_left={"type": "integer"})),
+)  # fmt: skip
+
+EMAIL_CREATED = obj(message=TEXT, email_id=ID)
+EMAIL_SUMMARY = obj(id=ID, subject=TEXT, status=TEXT, priority=COUNT, retry_count=COUNT, created_at=TIME)
+EMAIL = obj(
+    **EMAIL_SUMMARY["properties"], recipients=array(TEXT), cc=array(TEXT), bcc=array(TEXT), sender=or_null(TEXT),
+    sender_name=or_null(TEXT), smtp_config=or_null(TEXT), updated_at=TIME, sent_at=or_null(TIME),
+    error_message=or_null(TEXT),
+)  # fmt: skip
+EMAILS = obj(emails=array(EMAIL_SUMMARY), next_cursor=or_null(TEXT))
+BATCH = obj(
+    results=array({"type": "object", "properties": {"index": COUNT, "email_id": ID, "error": ANY}, "required": ["index"]}),
+    accepted=COUNT, rejected=COUNT,
+)  # fmt: skip
+CAUGHT = obj(id=ID, received_at=TIME, envelope=ANY, subject=TEXT, size=COUNT)
+CAUGHT_WHOLE = obj(
+    **CAUGHT["properties"], headers=array(array(TEXT)), html=or_null(TEXT), text=or_null(TEXT), attachments=array(ANY)
+)

@@ -1,0 +1,151 @@
+"""Try an SMTP config as delivery would: connect, agree on TLS, log in, and, if asked to, send one email."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.database import write
+from models.smtp_config import SmtpConfig
+from services import quota, submission
+from services.endpoints import endpoint_of
+from services.errors import FieldError, InvalidInputError
+from services.relay import Relay
+from services.smtp import Connection, Deadlines, Envelope, Reason, SmtpError, Stage, TlsInfo
+from utils.addresses import Address, AddressError, envelope, needs_smtputf8, parse_address
+from utils.clock import DAY, MINUTE, iso, monotonic
+from utils.mime import Mail, build
+
+# Someone waits for the answer.
+_DEADLINES = Deadlines(
+    connect=10.0, greeting=15.0, mail=15.0, rcpt=15.0, data_init=15.0, data_block=15.0, data_done=30.0
+)
+_DIAL_STEPS = {Reason.DNS: "dns", Reason.PRIVATE_ADDRESS: "dns", Reason.TLS: "tls"}
+_STEPS = {Stage.STARTTLS: "tls", Stage.BANNER: "banner", Stage.EHLO: "ehlo", Stage.AUTH: "auth"}
+
+
+class _Steps:
+    """What was tried, in order, and how long each took."""
+
+    def __init__(self) -> None:
+        self.done: list[dict[str, Any]] = []
+        self._since = monotonic()
+
+    def passed(self, name: str, detail: str) -> None:
+        self._add(name, True, detail)
+
+    def failed(self, name: str, detail: str) -> None:
+        self._add(name, False, detail)
+
+    def _add(self, name: str, ok: bool, detail: str) -> None:
+        now = monotonic()
+        self.done.append({"step": name, "ok": ok, "ms": round((now - self._since) * 1_000), "detail": detail})
+        self._since = now
+
+
+def run_test(relay: Relay, config: SmtpConfig, send_to: str | None, now: int) -> dict[str, Any]:
+    """{ok, steps: [{step, ok, ms, detail}], capabilities, certificate}. A failed step ends it."""
+    recipient = _recipient(send_to)
+    steps = _Steps()
+    capabilities: dict[str, str] = {}
+    certificate = None
+    try:
+        connection = Connection.open(endpoint_of(relay, config), _DEADLINES, steps.passed)
+        try:
+            capabilities = dict(connection.capabilities)
+            certificate = _certificate(connection.tls_info, now)
+            if recipient is not None:
+                _send(relay, config, connection, recipient, steps, now)
+        finally:
+            connection.quit()
+    except SmtpError as exc:
+        steps.failed(_step_of(exc), exc.detail)
+    return {
+        "ok": all(step["ok"] for step in steps.done),
+        "steps": steps.done,
+        "capabilities": capabilities,
+        "certificate": certificate,
+    }
+
+
+def _recipient(text: str | None) -> Address | None:
+    try:
+        return parse_address(text) if text else None
+    except AddressError as exc:
+        raise InvalidInputError.of([FieldError("send_to", str(exc), "INVALID_EMAIL_FORMAT")]) from None
+
+
+def _step_of(error: SmtpError) -> str:
+    if error.stage is Stage.CONNECT:
+        return _DIAL_STEPS.get(error.reason, "connect")
+    return _STEPS.get(error.stage, "send")
+
+
+def _certificate(tls: TlsInfo | None, now: int) -> dict[str, Any] | None:
+    if tls is None:
+        return None
+    return {
+        "subject": tls.subject, "issuer": tls.issuer, "expires_at": iso(tls.not_after),
+        "days_left": (tls.not_after - now) // DAY, "tls": f"{tls.version} {tls.cipher}",
+    }  # fmt: skip
+
+
+def _send(
+    relay: Relay, config: SmtpConfig, connection: Connection, recipient: Address, steps: _Steps, now: int
+) -> None:
+    """It counts against the limits, which are the provider's, not ours to bend."""
+    minute = now // MINUTE
+    if not write(lambda: _reserve(config, minute, now)):
+        steps.failed("send", "not sent: the limits of this config are used up")
+        return
+    try:
+        sent = _converse(relay, config, connection, recipient, steps, now)
+    except (SmtpError, ValueError) as exc:
+        sent = isinstance(exc, SmtpError) and exc.stage is Stage.DOT
+        steps.failed("send", exc.detail if isinstance(exc, SmtpError) else str(exc))
+    if not sent:
+        write(lambda: quota.charge(config.id, minute, -1, -1))
+
+
+def _reserve(config: SmtpConfig, minute: int, now: int) -> bool:
+    room = quota.room(config, now)
+    if room == 0:
+        return False
+    quota.charge(config.id, minute, 1, 1)
+    return True
+
+
+def _converse(
+    relay: Relay, config: SmtpConfig, connection: Connection, recipient: Address, steps: _Steps, now: int
+) -> bool:
+    """Whether the server took it."""
+    data = _message(relay, config, recipient, now)
+    utf8 = connection.smtputf8 and needs_smtputf8(recipient.email)
+    sender = envelope(config.email_address, connection.smtputf8)
+    connection.send_envelope(
+        Envelope(sender, (envelope(recipient.email, connection.smtputf8),), len(data), smtputf8=utf8)
+    )
+    replies = connection.read_envelope()
+    if not replies.ready:
+        if replies.must_end_data:
+            connection.refuse_body()
+        refused = next(one for one in (replies.mail, *replies.rcpts, replies.data) if one is not None and not one.ok)
+        steps.failed("send", f"the server refused: {refused}")
+        return False
+    connection.send_body(data)
+    reply = connection.read_final()
+    (steps.passed if reply.ok else steps.failed)("send", str(reply))
+    return reply.ok
+
+
+def _message(relay: Relay, config: SmtpConfig, recipient: Address, now: int) -> bytes:
+    return build(
+        Mail(
+            sender=Address(config.display_name, config.email_address),
+            to=[recipient],
+            subject=f"Test of the SMTP config {config.name}",
+            message_id=submission.new_message_id(relay),
+            date=now,
+            seed=f"test.{config.id}.{now}",
+            text="This email was sent to test an SMTP config. If you can read it, the config works.\n",
+        )
+    )

@@ -1,0 +1,37 @@
+"""Examines an installation: its settings, disk, clock, database and every SMTP config. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.doctor import accounts, disk, setup, store
+from services.doctor.check import Check
+from services.relay import Relay
+
+__all__ = ["Check", "Premises", "examine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """What is to be examined. `settings` as described, secrets masked; `relay` bound to `database`, which need not
+    exist yet and is not migrated."""
+
+    settings: dict[str, Any]
+    env_file: Path
+    database: Path
+    relay: Relay
+
+
+def examine(premises: Premises, now: int, *, deep: bool = False) -> Iterator[Check]:
+    """Check by check, as each is done. `deep` reads the whole database with its indexes."""
+    policy = premises.relay.policy
+    yield from setup.check(premises.settings, policy, premises.env_file)
+    yield from disk.check(policy, premises.database.parent, now)
+    if not premises.database.exists():
+        yield store.missing(premises.database)
+        return
+    yield from store.check(premises.relay, premises.database, now, deep=deep)
+    yield from accounts.check(premises.relay, now)

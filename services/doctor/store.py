@@ -1,0 +1,123 @@
+"""The database: its engine, its integrity, its age, and who has it open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from peewee import DatabaseError
+from playhouse.migrations import Runner
+from pysqlite3 import dbapi2 as sqlite
+
+from models.database import database, rows
+from models.migrate import FOLDER
+from models.smtp_config import SmtpConfig
+from services.doctor.check import Check, fail, ok, warn
+from services.presence import running
+from services.relay import Relay
+from utils.clock import MINUTE, iso
+from utils.crypto import DecryptionError
+
+_SOUND_SQLITE = (3, 51, 3)  # before it, the write-ahead log could be corrupted
+_MB = 1024 * 1024
+_LARGE_WAL = 256 * _MB
+_SLACK = 5 * MINUTE
+
+
+def missing(path: Path) -> Check:
+    return ok("database", f"{path} will be made at the first start")
+
+
+def check(relay: Relay, path: Path, now: int, *, deep: bool) -> Iterator[Check]:
+    yield _engine()
+    integrity = _integrity(deep)
+    yield integrity
+    if integrity.state == "fail":
+        return
+    yield _wal(path)
+    pending = _pending()
+    if pending:
+        advice = "they are applied at the next start, after a copy of the file is made"
+        yield warn("migrations", f"{len(pending)} wait: {', '.join(pending)}", advice)
+        return  # what follows reads tables that may not be there yet
+    yield ok("migrations", "all applied")
+    yield _future(now)
+    yield _daemon(relay.policy.data_dir)
+    yield _passwords(relay)
+
+
+def _engine() -> Check:
+    if sqlite.sqlite_version_info < _SOUND_SQLITE:
+        advice = "install pysqlite3 0.6.1 or newer, which brings its own"
+        return fail("sqlite", f"{sqlite.sqlite_version} may corrupt the write-ahead log", advice)
+    return ok("sqlite", str(sqlite.sqlite_version))
+
+
+def _integrity(deep: bool) -> Check:
+    pragma = "integrity_check" if deep else "quick_check"
+    try:
+        found = [str(one[0]) for one in rows(f"PRAGMA {pragma}(5)")]
+    except (DatabaseError, sqlite.Error) as exc:  # a file that is no database at all
+        found = [str(exc)]
+    if found != ["ok"]:
+        advice = "stop the relay, keep a copy of the file, and restore a backup or try sqlite3's .recover"
+        return fail("database", "; ".join(found), advice)
+    return ok("database", f"{pragma} found no damage" + ("" if deep else " (--deep reads the indexes too)"))
+
+
+def _wal(path: Path) -> Check:
+    wal = path.with_name(path.name + "-wal")
+    size = wal.stat().st_size if wal.exists() else 0
+    detail = f"{size // _MB} MB in the write-ahead log"
+    if size > _LARGE_WAL:
+        advice = (
+            "some program keeps a read transaction open, such as a backup or a database browser: close it"
+        )
+        return warn("write-ahead log", detail, advice)
+    return ok("write-ahead log", detail)
+
+
+def _pending() -> list[str]:
+    runner = Runner(database.obj, str(FOLDER), table_name="schema_migrations")
+    return [one.name for one in runner.status() if one.path and not one.applied]
+
+
+def _future(now: int) -> Check:
+    latest = max(
+        value or 0
+        for (value,) in rows(
+            "SELECT max(created_at) FROM (SELECT created_at FROM emails ORDER BY id DESC LIMIT 1000)"
+            " UNION ALL SELECT max(minute) * 60000 FROM usage"
+        )
+    )
+    if latest > now + _SLACK:
+        detail = f"the database holds records of {iso(latest)}, which is in the future"
+        return warn(
+            "records", detail, "set the clock right: until then those records count against the limits"
+        )
+    return ok("records", "none is dated in the future")
+
+
+def _daemon(data_dir: Path) -> Check:
+    found = running(data_dir)
+    if not found:
+        return ok("daemon", "none is running on this data folder")
+    return ok(
+        "daemon", "running: " + ", ".join(f"process {one.pid} since {iso(one.started_at)}" for one in found)
+    )
+
+
+def _passwords(relay: Relay) -> Check:
+    stored = list(SmtpConfig.select().where(SmtpConfig.password.is_null(False)))
+    unreadable = []
+    for config in stored:
+        try:
+            relay.vault.decrypt(config.password or "")
+        except DecryptionError:
+            unreadable.append(f"{config.id} ({config.name})")
+    if unreadable:
+        detail = f"CREDENTIALS_KEY cannot read the password of config {', '.join(unreadable)}"
+        return fail(
+            "passwords", detail, "add the key they were stored under to CREDENTIALS_KEY, or set them anew"
+        )
+    return ok("passwords", f"CREDENTIALS_KEY reads all {len(stored)} stored")
