@@ -31,10 +31,17 @@ def create_app(settings: config.Settings | None = None) -> APIFlask:
 
 
 def compose(settings: config.Settings) -> Relay:
-    """Logs, database and the handles that services share."""
+    """The handles that services share, over a database that is brought up to date."""
+    relay = bind(settings)
+    models.initialize_db(settings.database_path)
+    return relay
+
+
+def bind(settings: config.Settings) -> Relay:
+    """The same over the database as it is: for the doctor, who must not treat before he has looked."""
     logs.configure(settings.log_level, settings.log_format)
     logs.mask([settings.api_key, settings.secret_key, settings.jwt_secret, *settings.credentials_key])
-    models.initialize_db(settings.database_path)
+    models.bind(settings.database_path)
     return Relay(policy_of(settings), Vault(list(settings.credentials_key)), Signer(settings.secret_key, "message-id"))
 
 
@@ -69,4 +76,4 @@ def serve() -> None:
 if __name__ == "__main__":
     from controllers.cli import CliContext, main
 
-    sys.exit(main(CliContext(load_settings=config.load, compose=compose, serve=serve)))
+    sys.exit(main(CliContext(config.load, compose, serve, bind, config.env_file())))

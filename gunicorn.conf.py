@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-import config
+from config import SettingError, env_file, load
 from services import sandbox
 from services.relay import Relay
 from utils import logs
@@ -24,8 +24,8 @@ from workers.engine import Engine
 from workers.sandbox_server import SandboxServer
 
 try:
-    settings = config.load()
-except config.SettingError as exc:
+    settings = load()
+except SettingError as exc:
     sys.exit(f"mailferry: {exc}")
 logs.configure(settings.log_level, settings.log_format)
 
@@ -76,7 +76,7 @@ def _take(lock: FileLock) -> None:
 def when_ready(server: Any) -> None:
     from controllers.cli.welcome import show
 
-    show(settings.host, server.LISTENERS[0].getsockname()[1], config.env_file(), sys.stdout)
+    show(settings.host, server.LISTENERS[0].getsockname()[1], env_file(), sys.stdout)
 
 
 def post_worker_init(worker: Any) -> None:

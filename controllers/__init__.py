@@ -8,8 +8,21 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
 from controllers import (
-    batch, docs, email_actions, emails, errors, hooks, keys, openapi, pages, queue, sandbox, service, sessions,
-    smtp_config_actions, smtp_configs,
+    batch,
+    docs,
+    email_actions,
+    emails,
+    errors,
+    hooks,
+    keys,
+    openapi,
+    pages,
+    queue,
+    sandbox,
+    service,
+    sessions,
+    smtp_config_actions,
+    smtp_configs,
 )  # fmt: skip
 from controllers.access import check_all_declared, deny_undeclared
 from services.rate_limits import RateLimits
@@ -37,7 +50,8 @@ def register(app: APIFlask, *, cors_origins: tuple[str, ...] = (), trusted_proxi
     app.config["MAX_CONTENT_LENGTH"] = 2 * relay.policy.max_message_bytes
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     app.url_map.converters["id"] = IdConverter
-    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.ensure_sync = lambda func: func  # type: ignore[method-assign]  # asked per hook and view; none is async
     if trusted_proxies:
         number = trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, number, number, number, number, number)  # type: ignore[method-assign]

@@ -12,7 +12,7 @@ from services.principal import Principal, Scope, check_name
 from services.relay import Policy, Relay
 from utils.crypto import same
 
-MASTER = "master key"
+MASTER = Principal(None, "master key", service=True, tenant="", user="", scopes=frozenset(Scope))
 
 
 def authenticate(relay: Relay, request: Request, now: int) -> Principal:
@@ -26,12 +26,8 @@ def authenticate(relay: Relay, request: Request, now: int) -> Principal:
 def principal_of_key(policy: Policy, secret: str, now: int) -> Principal | None:
     """Whom an API key speaks for."""
     if policy.master_key and same(secret, policy.master_key):
-        return master()
+        return MASTER
     return keys.authenticate(secret, now)
-
-
-def master() -> Principal:
-    return Principal(None, MASTER, service=True, tenant="", user="", scopes=frozenset(Scope))
 
 
 def _whose(policy: Policy, request: Request, now: int) -> Principal:
@@ -57,7 +53,8 @@ def _bearer(header: str | None) -> str | None:
 
 
 def _named(request: Request, header: str, parameter: str) -> str | None:
-    in_header, in_query = request.headers.get(header), request.args.get(parameter)
+    in_header = request.headers.get(header)
+    in_query = request.args.get(parameter) if request.query_string else None
     if in_header is not None and in_query is not None and in_header != in_query:
         raise InvalidInputError.of([FieldError(parameter, f"differs from {header}", "AMBIGUOUS")])
     name = in_query if in_header is None else in_header
@@ -70,7 +67,9 @@ def _acting_for(who: Principal, tenant: str | None, user: str | None) -> Princip
     """A service key acts for whom it names. Others may repeat who they are; a key of a whole tenant may name a user."""
     if who.service:
         if tenant is None:
-            raise InvalidInputError.of([FieldError("X-User-ID", "needs X-Tenant-ID beside it", "MISSING_TENANT")])
+            raise InvalidInputError.of(
+                [FieldError("X-User-ID", "needs X-Tenant-ID beside it", "MISSING_TENANT")]
+            )
         return replace(who, tenant=tenant, user=user or "")
     if tenant is not None and tenant != who.tenant:
         raise ForbiddenError("X-Tenant-ID: this credential belongs to another tenant", code="OTHER_TENANT")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response
 
 from controllers.bodies import checked, read_json
 from controllers.emails import EXAMPLE
@@ -28,10 +28,10 @@ bp = APIBlueprint("batch", __name__)
     headers=HEADERS,
 ))  # fmt: skip
 def create(call: Call) -> Response:
-    value = read_json(request)
+    value = read_json(call.request)
     body = checked(value, BatchBody)
     emails = [_email(one) for one in body.emails]
-    key = key_of(request, "emails/batch", value)
+    key = key_of(call.request, "emails/batch", value)
     return of_answer(accept.submit_batch(call.relay, call.who, emails, body.mode, call.now, key))
 
 

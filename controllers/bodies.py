@@ -18,7 +18,11 @@ Model = TypeVar("Model", bound=BaseModel)
 _MAX_INTEGER_DIGITS = 19
 _MAX_FIELD_CHARS = 100
 _MAX_DETAILS = 100
-_MESSAGES = {"extra_forbidden": "unknown field", "missing": "is needed", "string_unicode": "holds a broken character"}
+_MESSAGES = {
+    "extra_forbidden": "unknown field",
+    "missing": "is needed",
+    "string_unicode": "holds a broken character",
+}
 _CODES = {"extra_forbidden": "UNKNOWN_FIELD", "missing": "MISSING", "string_unicode": "INVALID_CHARACTER"}
 
 
@@ -58,7 +62,9 @@ def read_nothing(request: Request) -> None:
         if not isinstance(value, dict):
             raise _refused("body", "must be an object", "INVALID_TYPE")
         if value:
-            raise InvalidInputError.of([FieldError(_shown(name), "unknown field", "UNKNOWN_FIELD") for name in value])
+            raise InvalidInputError.of(
+                [FieldError(_shown(name), "unknown field", "UNKNOWN_FIELD") for name in value]
+            )
 
 
 def checked(value: Any, model: type[Model]) -> Model:
@@ -131,7 +137,10 @@ _DECODER = json.JSONDecoder(
 
 def _refuse_nul(value: Any) -> None:
     """SQLite, C libraries and mail headers each cut a text at another NUL."""
-    places = [FieldError(place or "body", "holds a NUL character", "INVALID_CHARACTER") for place in _nuls(value, "")]
+    places = [
+        FieldError(place or "body", "holds a NUL character", "INVALID_CHARACTER")
+        for place in _nuls(value, "")
+    ]
     if places:
         raise InvalidInputError.of(places[:_MAX_DETAILS])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response
 
 from controllers.bodies import checked, read_json
 from controllers.idempotency import HEADERS, key_of, of_answer
@@ -29,10 +29,12 @@ EXAMPLE = {
     errors=(422, 507), large=True, raw_body=True, headers=HEADERS,
 ))  # fmt: skip
 def create(call: Call) -> Response:
-    value = read_json(request)
+    value = read_json(call.request)
     body = checked(value, EmailBody)
     try:
-        answer = accept.submit(call.relay, call.who, body.to_email(), call.now, key_of(request, "emails", value))
+        answer = accept.submit(
+            call.relay, call.who, body.to_email(), call.now, key_of(call.request, "emails", value)
+        )
     except InvalidInputError as exc:
         raise exc if body.to is None else _as_given(exc) from None
     response = of_answer(answer)
@@ -91,7 +93,8 @@ def events(call: Call, email_id: int) -> list[dict[str, Any]]:
     "explain_email", "Why it is not sent yet, and when it will be", TAG, Scope.READ, {200: ("The reason", says.ANY)},
 ))  # fmt: skip
 def explained(call: Call, email_id: int) -> dict[str, Any]:
-    return why.why(call.relay, call.who.visible_tenant, email_id, call.now)
+    reason: dict[str, Any] = why.why(call.relay, call.who.visible_tenant, email_id, call.now)
+    return reason
 
 
 @operation(bp, "GET", "/api/emails/<id:email_id>/raw", Operation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -49,15 +49,15 @@ def of_service(error: ServiceError) -> Response:
 
 def rate_headers(response: Response, limit: int, remaining: int, reset: int) -> None:
     """`reset` in ms; the header is in seconds since the epoch, as is usual."""
-    response.headers["X-RateLimit-Limit"] = str(limit)
-    response.headers["X-RateLimit-Remaining"] = str(remaining)
-    response.headers["X-RateLimit-Reset"] = str(-(-reset // SECOND))
+    response.headers.add("X-RateLimit-Limit", limit)
+    response.headers.add("X-RateLimit-Remaining", remaining)
+    response.headers.add("X-RateLimit-Reset", -(-reset // SECOND))
 
 
 def of_http(error: HTTPException) -> Response:
     status = error.code or 500
-    if error.response is not None and status < 400:  # a redirect to the right spelling of a path
-        return error.response  # type: ignore[return-value]
+    if status < 400:  # a redirect to the right spelling of a path
+        return cast(Response, error.get_response())
     message = _MESSAGES.get(status) or str(error.description or error.name)
     response = envelope(status, error.name.capitalize(), message, _CODES.get(status, "BAD_REQUEST"))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
@@ -67,5 +67,5 @@ def of_http(error: HTTPException) -> Response:
 
 def of_accident(error: Exception) -> Response:
     """Ours to mend: the log has it, under the request's id; the caller learns nothing of the inside."""
-    log.exception("action=request_failed kind=%s", type(error).__name__, exc_info=error)
+    log.error("action=request_failed kind=%s", type(error).__name__, exc_info=error)
     return envelope(500, "Internal server error", "something went wrong here; the log has it", "INTERNAL")

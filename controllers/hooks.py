@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 
 from flask import Flask, Response, g, request
 
 from utils import logs
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-_API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Frame-Options", "DENY"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cache-Control", "no-store"),
+)
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
+    " connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 _ALLOWED_HEADERS = (
-    "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Auth-Token, X-Request-ID, X-Tenant-ID, X-User-ID"
+    "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Auth-Token, X-Request-ID,"
+    " X-Tenant-ID, X-User-ID"
 )
 _EXPOSED_HEADERS = (
     "Idempotent-Replayed, Link, Location, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset,"
@@ -36,9 +41,9 @@ def register(app: Flask, cors_origins: tuple[str, ...]) -> None:
 
 
 def _name_request() -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _SANE_ID.match(given) else secrets.token_hex(8)
-    g.request_mark = logs.set_request_id(g.request_id)
+    given = request.environ.get("HTTP_X_REQUEST_ID", "")
+    name = given if _SANE_ID.match(given) else f"{random.getrandbits(64):016x}"
+    g.request_id, g.request_mark = name, logs.set_request_id(name)
 
 
 def _forget_request(error: BaseException | None) -> None:
@@ -49,12 +54,11 @@ def _forget_request(error: BaseException | None) -> None:
 
 def _protect(response: Response) -> Response:
     headers = response.headers
-    for name, value in _HEADERS.items():
-        headers.setdefault(name, value)
-    headers.setdefault("Content-Security-Policy", _API_POLICY)
-    if request.endpoint is None or not request.endpoint.endswith("static"):
-        headers.setdefault("Cache-Control", "no-store")
-    headers["X-Request-ID"] = g.get("request_id", "")
+    present = {name for name, _ in headers}
+    for name, value in _HEADERS:
+        if name not in present:
+            headers.add(name, value)
+    headers.add("X-Request-ID", g.get("request_id", ""))
     return response
 
 

@@ -35,7 +35,8 @@ def create(call: Call) -> tuple[dict[str, Any], int]:
     )
     keys.check_may_mint(call.who, request)
     key, secret = keys.create(request, call.now)
-    return {"message": "API key created: keep it, it is not shown again", "key": secret} | keys.described(key), 201
+    shown = {"message": "API key created: keep it, it is not shown again", "key": secret}
+    return shown | keys.described(key), 201
 
 
 @operation(bp, "GET", "/api/keys", Operation(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from apiflask import APIFlask
 from pydantic import BaseModel
 
 from controllers.operation import Operation
 from controllers.schemas import answers as says
-from models.email import State
+from controllers.schemas.emails import Status
 from services.principal import NAME_PATTERN
 
 VERSION = "0.1.0"
@@ -33,7 +33,7 @@ _NAMING = [
     )
 ]
 _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
-    "status": {"type": "string", "enum": [str(state) for state in State]},
+    "status": {"type": "string", "enum": list(get_args(Status))},
 }
 _ID = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 _ERRORS = {
@@ -59,8 +59,9 @@ def register(app: APIFlask) -> None:
     app.security_schemes = _SECURITY
     operations = {one.id: one for one in _operations(app)}
 
-    @app.spec_processor  # type: ignore[untyped-decorator]
-    def complete(spec: dict[str, Any]) -> dict[str, Any]:
+    @app.spec_processor
+    def complete(spec: dict[str, Any] | str) -> dict[str, Any]:
+        assert isinstance(spec, dict)
         schemas = spec.setdefault("components", {}).setdefault("schemas", {})
         schemas.clear()
         schemas["Error"] = says.ERROR
@@ -82,11 +83,14 @@ def _operations(app: APIFlask) -> list[Operation]:
 def _parameters(path: str, about: Operation, schemas: dict[str, Any]) -> list[dict[str, Any]]:
     in_path = [part.strip("{}") for part in path.split("/") if part.startswith("{")]
     found = [
-        {"name": name, "in": "path", "required": True, "schema": _PATH_SCHEMAS.get(name, _ID)} for name in in_path
+        {"name": name, "in": "path", "required": True, "schema": _PATH_SCHEMAS.get(name, _ID)}
+        for name in in_path
     ]
     if about.query is not None:
         properties = _schema(about.query, schemas)["properties"]
-        found += [{"name": name, "in": "query", "schema": _without_null(one)} for name, one in properties.items()]
+        found += [
+            {"name": name, "in": "query", "schema": _without_null(one)} for name, one in properties.items()
+        ]
     found += [{"name": name, "in": "header", "schema": schema} for name, schema in about.headers.items()]
     return found + _NAMING if about.scope else found
 

@@ -16,19 +16,24 @@ NAMING = frozenset({"tenant_id", "user_id"})  # who is meant: read with the cred
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
-    values = _once(request, frozenset(model.model_fields))
+    values, wrong = _once(request, frozenset(model.model_fields))
     try:
-        return model.model_validate(values)
+        query = model.model_validate(values)
     except ValidationError as exc:
-        raise InvalidInputError.of(field_errors(exc)) from None
+        wrong += field_errors(exc)
+    if wrong:
+        raise InvalidInputError.of(wrong)
+    return query
 
 
 def read_no_query(request: Request) -> None:
     if request.query_string:
-        _once(request, frozenset())
+        _, wrong = _once(request, frozenset())
+        if wrong:
+            raise InvalidInputError.of(wrong)
 
 
-def _once(request: Request, known: frozenset[str]) -> dict[str, Any]:
+def _once(request: Request, known: frozenset[str]) -> tuple[dict[str, Any], list[FieldError]]:
     wrong: list[FieldError] = []
     values: dict[str, Any] = {}
     for name, given in request.args.lists():
@@ -40,6 +45,4 @@ def _once(request: Request, known: frozenset[str]) -> dict[str, Any]:
             wrong.append(FieldError(name, "holds a NUL character", "INVALID_CHARACTER"))
         elif name in known:
             values[name] = given[0]
-    if wrong:
-        raise InvalidInputError.of(wrong)
-    return values
+    return values, wrong

@@ -84,7 +84,11 @@ Email.add_index(Email.lane_id, Email.sort_at, Email.id, where=(Email.state == St
 Email.add_index(
     Email.available_at, where=Email.state.in_([State.SCHEDULED, State.RETRY]), name="emails_due"
 )
-Email.add_index(Email.expires_at, where=Email.expires_at.is_null(False), name="emails_expiring")
+Email.add_index(
+    Email.expires_at,
+    where=Email.expires_at.is_null(False) & Email.state.in_([State.SCHEDULED, State.QUEUED, State.RETRY]),
+    name="emails_expiring",
+)
 Email.add_index(Email.instance_id, where=(Email.state == State.SENDING), name="emails_claimed")
 Email.add_index(Email.lease, where=Email.lease.is_null(False), name="emails_leased")
 Email.add_index(Email.state, Email.id, name="emails_state")

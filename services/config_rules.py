@@ -18,6 +18,7 @@ DEFAULTS: dict[str, Any] = {
 FIELDS = ("name", "email_address", "smtp_host", "smtp_port", "use_tls", "use_ssl", *DEFAULTS)
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*\.?\Z")
 _MAX_LABEL = 63
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def completed(fields: dict[str, Any]) -> dict[str, Any]:
@@ -45,13 +46,16 @@ def checked(fields: dict[str, Any], tenant: str, allow_private: bool) -> dict[st
         fields["smtp_host"] = _host(fields["smtp_host"], bool(tenant) and not allow_private, wrong)
     fields["from_domains"] = _domains(fields["from_domains"], wrong)
     if fields["use_tls"] and fields["use_ssl"]:
-        wrong.append(FieldError("use_ssl", "use_tls (STARTTLS) and use_ssl (implicit TLS) exclude each other"))
+        wrong.append(
+            FieldError("use_ssl", "use_tls (STARTTLS) and use_ssl (implicit TLS) exclude each other")
+        )
     if fields.get("password") and not fields["username"]:
         wrong.append(FieldError("username", "a password needs a username", "MISSING"))
     if fields["shared"] and tenant:
         wrong.append(FieldError("shared", "only a config of the service can be shared"))
-    if any(char in (fields["display_name"] or "") for char in "\r\n"):
-        wrong.append(FieldError("display_name", "must not contain line breaks"))
+    for name in ("name", "display_name", "username"):
+        if _CONTROL.search(fields.get(name) or ""):
+            wrong.append(FieldError(name, "must not hold control characters", "INVALID_CHARACTER"))
     if wrong:
         raise InvalidInputError.of(wrong)
     return fields
@@ -64,7 +68,9 @@ def _address(text: str, wrong: list[FieldError]) -> str:
         wrong.append(FieldError("email_address", str(exc), "INVALID_EMAIL_FORMAT"))
         return text
     if address.name:
-        wrong.append(FieldError("email_address", "takes no name; that is display_name", "INVALID_EMAIL_FORMAT"))
+        wrong.append(
+            FieldError("email_address", "takes no name; that is display_name", "INVALID_EMAIL_FORMAT")
+        )
     return address.email
 
 
@@ -76,7 +82,9 @@ def _host(text: str, public_only: bool, wrong: list[FieldError]) -> str:
     except ValueError:
         return _host_name(host, wrong)
     if public_only and is_private(host):
-        wrong.append(FieldError("smtp_host", "a private address, which this account may not use", "PRIVATE_ADDRESS"))
+        wrong.append(
+            FieldError("smtp_host", "a private address, which this account may not use", "PRIVATE_ADDRESS")
+        )
     return host
 
 

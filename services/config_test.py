@@ -11,9 +11,9 @@ from services.endpoints import endpoint_of
 from services.errors import FieldError, InvalidInputError
 from services.relay import Relay
 from services.smtp import Connection, Deadlines, Envelope, Reason, SmtpError, Stage, TlsInfo
-from utils.addresses import Address, AddressError, envelope, needs_smtputf8, parse_address
+from utils.addresses import Address, AddressError, envelope, parse_address
 from utils.clock import DAY, MINUTE, iso, monotonic
-from utils.mime import Mail, build
+from utils.mime import Mail, build, needs_smtputf8
 
 # Someone waits for the answer.
 _DEADLINES = Deadlines(
@@ -118,18 +118,17 @@ def _converse(
     relay: Relay, config: SmtpConfig, connection: Connection, recipient: Address, steps: _Steps, now: int
 ) -> bool:
     """Whether the server took it."""
-    data = _message(relay, config, recipient, now)
-    utf8 = connection.smtputf8 and needs_smtputf8(recipient.email)
-    sender = envelope(config.email_address, connection.smtputf8)
-    connection.send_envelope(
-        Envelope(sender, (envelope(recipient.email, connection.smtputf8),), len(data), smtputf8=utf8)
-    )
+    mail = _mail(relay, config, recipient, now)
+    data = build(mail)
+    people = [envelope(one, connection.smtputf8) for one in (config.email_address, recipient.email)]
+    utf8 = needs_smtputf8(mail)
+    connection.send_envelope(Envelope(people[0], (people[1],), len(data), smtputf8=utf8))
     replies = connection.read_envelope()
     if not replies.ready:
         if replies.must_end_data:
             connection.refuse_body()
-        refused = next(one for one in (replies.mail, *replies.rcpts, replies.data) if one is not None and not one.ok)
-        steps.failed("send", f"the server refused: {refused}")
+        told = [one for one in (replies.mail, *replies.rcpts, replies.data) if one is not None]
+        steps.failed("send", f"the server refused: {next((one for one in told if not one.ok), told[-1])}")
         return False
     connection.send_body(data)
     reply = connection.read_final()
@@ -137,15 +136,18 @@ def _converse(
     return reply.ok
 
 
-def _message(relay: Relay, config: SmtpConfig, recipient: Address, now: int) -> bytes:
-    return build(
-        Mail(
-            sender=Address(config.display_name, config.email_address),
-            to=[recipient],
-            subject=f"Test of the SMTP config {config.name}",
-            message_id=submission.new_message_id(relay),
-            date=now,
-            seed=f"test.{config.id}.{now}",
-            text="This email was sent to test an SMTP config. If you can read it, the config works.\n",
-        )
+def _mail(relay: Relay, config: SmtpConfig, recipient: Address, now: int) -> Mail:
+    return Mail(
+        sender=Address(config.display_name, config.email_address),
+        to=[recipient],
+        cc=[],
+        reply_to=[],
+        subject="Test of an SMTP config",
+        message_id=submission.new_message_id(relay),
+        date=now,
+        seed=f"test.{config.id}.{now}",
+        text="This email was sent to test an SMTP config. If you can read it, the config works.\n",
+        html=None,
+        headers=[],
+        attachments=[],
     )

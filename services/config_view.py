@@ -33,7 +33,9 @@ def view(config: SmtpConfig, now: int) -> dict[str, Any]:
         },
         "breaker": _breaker(health, now),
         "pause": _pause(health, now),
-        "hold": {"kind": hold.kind, "until": iso_or_none(hold.until), "detail": hold.detail} if hold else None,
+        "hold": {"kind": hold.kind, "until": iso_or_none(hold.until), "detail": hold.detail}
+        if hold
+        else None,
         "next_available_at": iso_or_none(hold.until) if hold else iso(now),
         "last_sent": iso_or_none(health.last_sent),
         "last_error": health.last_error,

@@ -87,10 +87,14 @@ def delete(tenant: str | None, config_id: int) -> None:
     def job() -> None:
         find(tenant, config_id)
         waiting = row(
-            "SELECT count(*) FROM emails WHERE smtp_config_id = ? AND state IN (?, ?, ?, ?)", config_id, *_BUSY
+            "SELECT count(*) FROM emails WHERE smtp_config_id = ? AND state IN (?, ?, ?, ?)",
+            config_id,
+            *_BUSY,
         )
         if waiting and waiting[0]:
-            raise ConflictError(f"{waiting[0]} emails that wait are pinned to it: cancel or re-pin them first")
+            raise ConflictError(
+                f"{waiting[0]} emails that wait are pinned to it: cancel or re-pin them first"
+            )
         if row("SELECT 1 FROM emails WHERE state = ? AND carrier_id = ? LIMIT 1", State.SENDING, config_id):
             raise ConflictError("an email is on its wire: pause the config, and try again in a moment")
         routing.config_removed(config_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from models.database import row, run, write
@@ -65,8 +66,12 @@ def authenticate(secret: str, now: int) -> Principal | None:
     key_id, name, tenant, user, scopes, rate_limit, last_used_at = found
     if last_used_at is None or now - last_used_at > _SEEN_EVERY:
         write(lambda: run("UPDATE api_keys SET last_used_at = ? WHERE id = ?", now, key_id))
-    scopes = frozenset(Scope(scope) for scope in json.loads(scopes))
-    return Principal(key_id, name, not tenant, tenant, user, scopes, rate_limit)
+    return Principal(key_id, name, not tenant, tenant, user, _scopes(scopes), rate_limit)
+
+
+@lru_cache(maxsize=64)
+def _scopes(text: str) -> frozenset[Scope]:
+    return frozenset(Scope(scope) for scope in json.loads(text))
 
 
 def by_id(key_id: int) -> Principal | None:
@@ -91,7 +96,10 @@ def revoke(tenant: str | None, key_id: int, now: int) -> None:
     def work() -> None:
         mine, params = ("", ()) if tenant is None else (" AND tenant = ?", (tenant,))
         changed = run(
-            f"UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL{mine}", now, key_id, *params
+            f"UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL{mine}",
+            now,
+            key_id,
+            *params,
         )
         if not changed:
             raise NotFoundError(f"no API key {key_id}")

@@ -21,7 +21,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "smtp_host": "smtp.mail.yahoo.com", **_IMPLICIT,
         "hourly_limit": 100, "daily_limit": 500, "limit_unit": "recipients",
     },
-    "ses": {"smtp_host": "email-smtp.us-east-1.amazonaws.com", **_STARTTLS, "daily_limit": 0, "limit_unit": "recipients"},
+    "ses": {"smtp_host": "email-smtp.us-east-1.amazonaws.com", **_STARTTLS, "limit_unit": "recipients"},
     "sendgrid": {"smtp_host": "smtp.sendgrid.net", **_STARTTLS, "username": "apikey", "limit_unit": "recipients"},
     "mailgun": {"smtp_host": "smtp.mailgun.org", **_STARTTLS, "limit_unit": "recipients"},
     "postmark": {"smtp_host": "smtp.postmarkapp.com", **_STARTTLS, "limit_unit": "recipients"},
@@ -29,7 +29,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "smtp_host": "smtp.fastmail.com", **_IMPLICIT,
         "hourly_limit": 2_000, "daily_limit": 4_000, "limit_unit": "recipients",
     },
-    "zoho": {"smtp_host": "smtp.zoho.com", **_IMPLICIT, "hourly_limit": 50, "daily_limit": 500, "limit_unit": "recipients"},
+    "zoho": {
+        "smtp_host": "smtp.zoho.com", **_IMPLICIT,
+        "hourly_limit": 50, "daily_limit": 500, "limit_unit": "recipients",
+    },
     "custom": {},
 }  # fmt: skip
 
@@ -42,5 +45,7 @@ def filled(fields: dict[str, Any]) -> dict[str, Any]:
     preset = PRESETS[fields.pop("provider", None) or "custom"]
     if "use_tls" in fields or "use_ssl" in fields or "smtp_port" in fields:
         # port and TLS go together: half of a preset would be a pair that no server offers
-        preset = {name: value for name, value in preset.items() if name not in ("use_tls", "use_ssl", "smtp_port")}
+        preset = {
+            name: value for name, value in preset.items() if name not in ("use_tls", "use_ssl", "smtp_port")
+        }
     return preset | fields

@@ -53,8 +53,6 @@ _ACCOUNT_BLOCKED = r"\b(your|sending|smtp) account (\w+ ){0,3}(suspended|disable
 # The first row that matches counts.
 _ROWS: Final = (
     # Gmail, Google Workspace
-    _row("45", r"daily (user )?sending (quota|limit) exceeded", _DAILY, "daily sending limit"),
-    _row("45", r"daily smtp relay (sending )?limit exceeded", _DAILY, "daily relay limit"),
     _row("5", r"^5\.4\.5\b", _DAILY, "daily sending limit"),
     _row("4", r"peak smtp relay limit exceeded", 5 * MINUTE, "peak relay limit"),
     _row("45", r"too many (login|auth\w*) (attempts|failures)", _LOGINS, "too many login attempts"),
@@ -69,7 +67,6 @@ _ROWS: Final = (
     # Yahoo, AOL
     _row("4", r"\[TSS?\d\d\]|temporarily deferred due to", HOUR, "deferred for volume or complaints"),
     # Amazon SES
-    _row("4", r"daily message quota exceeded", _DAILY, "daily message quota"),
     _row("4", r"maximum sending rate exceeded", 5, "sending rate", True),
     _row("45", r"sending (is )?(paused|suspended)|account is paused", None, "sending is paused"),
     # SendGrid, Mailgun, Postmark, ZeptoMail

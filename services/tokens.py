@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import jwt
+from jwt.types import Options
 
-from services.errors import NotAuthenticatedError
+from services.errors import InvalidInputError, NotAuthenticatedError
 from services.principal import Principal, Scope, check_name
 from utils.clock import SECOND
 
@@ -15,7 +17,7 @@ MAX_LIFETIME = 86_400
 DEFAULT_SCOPES = (Scope.SEND, Scope.READ)
 _ALGORITHM = "HS256"
 # Times are checked against our own clock, below.
-_OPTIONS: dict[str, Any] = {
+_OPTIONS: Options = {
     "require": ["exp", "tenant_id"],
     "verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False,
 }  # fmt: skip
@@ -43,22 +45,23 @@ def read(secret: str, token: str, now: int) -> Principal:
         claims = jwt.decode(token, secret, algorithms=[_ALGORITHM], options=_OPTIONS)
         _check_times(claims, now)
         return _principal(claims)
-    except (jwt.InvalidTokenError, ValueError, TypeError):
+    except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):
         raise _refused() from None
 
 
 def _check_times(claims: dict[str, Any], now: int) -> None:
-    if now >= float(claims["exp"]) * SECOND:
-        raise NotAuthenticatedError("the token has expired", code="TOKEN_EXPIRED")
-    if float(claims.get("nbf", 0)) * SECOND > now:
+    expires, starts = (float(claims.get(name, 0)) * SECOND for name in ("exp", "nbf"))
+    if not (isfinite(expires) and starts <= now):
         raise _refused()
+    if now >= expires:
+        raise NotAuthenticatedError("the token has expired", code="TOKEN_EXPIRED")
 
 
 def _principal(claims: dict[str, Any]) -> Principal:
     try:
         tenant = check_name("tenant_id", str(claims["tenant_id"]))
         user = check_name("user_id", str(claims["user_id"])) if claims.get("user_id") else ""
-    except Exception:
+    except InvalidInputError:
         raise _refused() from None
     scopes = frozenset(Scope(scope) for scope in claims.get("scopes", DEFAULT_SCOPES))
     return Principal(

@@ -53,8 +53,6 @@ def resolve(host: str, port: int) -> list[Address]:
 
     The resolver's own time-outs bound it; it takes no deadline of ours.
     """
-    if not host:
-        raise OSError("the host name is empty")  # getaddrinfo would take it for this machine
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except ValueError as error:  # a label over 63 letters, a NUL

@@ -66,4 +66,4 @@ class Jobs:
     def _prune(self) -> None:
         retention.prune_usage(now_ms())
         retention.prune_idempotency(now_ms())
-        retention.prune_sandbox(now_ms())
+        retention.prune_sandbox()

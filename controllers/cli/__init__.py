@@ -39,7 +39,10 @@ def main(context: CliContext, argv: Sequence[str] | None = None) -> int:
     """The exit status: 0, 1 when it failed, 2 for wrong usage or settings. Errors are one line on stderr."""
     try:
         result = cli.main(
-            args=None if argv is None else list(argv), prog_name="app.py", obj=Session(context), standalone_mode=False
+            args=None if argv is None else list(argv),
+            prog_name="app.py",
+            obj=Session(context),
+            standalone_mode=False,
         )
     except click.UsageError as exc:
         return _fail(f"{exc.format_message()} (try --help)", MISUSED)

@@ -16,8 +16,7 @@ from utils.clock import now_ms
 @click.option("--deep", is_flag=True, help="Read the whole database with its indexes.")
 @json_option
 @pass_session
-@click.pass_context
-def doctor(click_context: click.Context, session: Session, deep: bool, as_json: bool) -> None:
+def doctor(session: Session, deep: bool, as_json: bool) -> int:
     """Check settings, disk, clock, database and every SMTP config. Exit status 1 when a check fails."""
     settings = session.settings
     premises = Premises(
@@ -32,7 +31,7 @@ def doctor(click_context: click.Context, session: Session, deep: bool, as_json: 
         print_json({"ok": not failed, "checks": [one.as_dict() for one in checks]})
     else:
         print_table(("check", "state", "detail", "what to do"), [_line(one.as_dict()) for one in checks])
-    click_context.exit(1 if failed else 0)
+    return 1 if failed else 0
 
 
 def _line(check: dict[str, str]) -> list[str]:

@@ -13,8 +13,12 @@ from utils.clock import now_ms
 from utils.crypto import new_fernet_key
 
 _ALL = 1_000_000
-_UNREADABLE = "No key opens the passwords of these configs: add the key they were stored under, or set them anew."
-_COLUMNS = ("id", "name", "prefix", "tenant_id", "user_id", "scopes", "rate_limit", "created_at", "last_used_at", "revoked_at")
+_UNREADABLE = (
+    "No key opens the passwords of these configs: add the key they were stored under, or set them anew."
+)
+_COLUMNS = (
+    "id", "name", "prefix", "tenant_id", "user_id", "scopes", "rate_limit", "created_at", "last_used_at", "revoked_at",
+)  # fmt: skip
 
 
 @click.group("keys")
@@ -26,8 +30,12 @@ def group() -> None:
 @click.option("--name", required=True, help="What it is for.")
 @tenant_option
 @click.option("--user", default="", help="Bind it to a user of the tenant.")
-@click.option("--scopes", default="send,read", show_default=True, help="Of send, read and admin, separated by commas.")
-@click.option("--rate-limit", type=click.IntRange(1), help="Requests a minute; default: none for service keys.")
+@click.option(
+    "--scopes", default="send,read", show_default=True, help="Of send, read and admin, separated by commas."
+)
+@click.option(
+    "--rate-limit", type=click.IntRange(1), help="Requests a minute; default: none for service keys."
+)
 @json_option
 @pass_session
 def create(
@@ -55,7 +63,9 @@ def list_(session: Session, tenant: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    print_table([name.removesuffix("_id") for name in _COLUMNS], [[one[name] for name in _COLUMNS] for one in found])
+    print_table(
+        [name.removesuffix("_id") for name in _COLUMNS], [[one[name] for name in _COLUMNS] for one in found]
+    )
 
 
 @group.command()
@@ -77,20 +87,20 @@ def revoke(session: Session, key_id: int, tenant: str, as_json: bool) -> None:
 @click.option("--new", is_flag=True, help="Only make a new encryption key, and say how to bring it in.")
 @json_option
 @pass_session
-@click.pass_context
-def rotate(click_context: click.Context, session: Session, new: bool, as_json: bool) -> None:
+def rotate(session: Session, new: bool, as_json: bool) -> int:
     """Encrypt every stored password anew, under the first key of CREDENTIALS_KEY."""
     if new:
         _explain(new_fernet_key(), as_json)
-        return
+        return 0
     result = rotate_passwords(session.open())
     if as_json:
         print_json({"rotated": result.rotated, "unreadable": result.unreadable})
     else:
         print_facts([("rotated", result.rotated), ("unreadable configs", result.unreadable)])
-        click.echo("CREDENTIALS_KEY may now be its first key alone." if not result.unreadable else _UNREADABLE, err=True)
-    if result.unreadable:
-        click_context.exit(1)
+        click.echo(
+            _UNREADABLE if result.unreadable else "CREDENTIALS_KEY may now be its first key alone.", err=True
+        )
+    return 1 if result.unreadable else 0
 
 
 def _explain(key: str, as_json: bool) -> None:

@@ -23,7 +23,9 @@ def json_option(command: F) -> F:
 
 
 def tenant_option(command: F) -> F:
-    return click.option("--tenant", default="", help="On behalf of this tenant; default: the service itself.")(command)
+    return click.option(
+        "--tenant", default="", help="On behalf of this tenant; default: the service itself."
+    )(command)
 
 
 def print_json(value: Any) -> None:
@@ -51,6 +53,11 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
         if value not in (None, "", []):
             table.add_row(name, _cell(value))
     console.print(table)
+
+
+def used_of(window: dict[str, Any]) -> str:
+    """A quota window: `12 of 50`, or `12` where there is no limit."""
+    return str(window["used"]) if window["limit"] is None else f"{window['used']} of {window['limit']}"
 
 
 def safe(value: Any) -> str:

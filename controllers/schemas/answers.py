@@ -69,11 +69,14 @@ EMAIL = obj(
     error_message=or_null(TEXT),
 )  # fmt: skip
 EMAILS = obj(emails=array(EMAIL_SUMMARY), next_cursor=or_null(TEXT))
-BATCH = obj(
-    results=array({"type": "object", "properties": {"index": COUNT, "email_id": ID, "error": ANY}, "required": ["index"]}),
-    accepted=COUNT, rejected=COUNT,
-)  # fmt: skip
+_RESULT = obj(index=COUNT)
+_RESULT["properties"] |= {"email_id": ID, "error": ANY}
+BATCH = obj(results=array(_RESULT), accepted=COUNT, rejected=COUNT)
 CAUGHT = obj(id=ID, received_at=TIME, envelope=ANY, subject=TEXT, size=COUNT)
 CAUGHT_WHOLE = obj(
-    **CAUGHT["properties"], headers=array(array(TEXT)), html=or_null(TEXT), text=or_null(TEXT), attachments=array(ANY)
+    **CAUGHT["properties"],
+    headers=array(array(TEXT)),
+    html=or_null(TEXT),
+    text=or_null(TEXT),
+    attachments=array(ANY),
 )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from controllers.schemas.common import Base64, Id, Limit, Offset, Query, Strict, Time
+from controllers.schemas.common import Base64, Id, Limit, Offset, Query, Strict, Time, whole
+from services.search import Filters
 from services.submission import MAX_RECIPIENTS, NewAttachment, NewEmail
 
 MAX_BATCH = 1_000
 _MAX_METADATA = 16_384
 _MAX_DEPTH = 8
+Status = Literal["scheduled", "queued", "sending", "sent", "retry", "failed", "cancelled", "unknown"]
 
 AddressText = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Addresses = Annotated[list[AddressText], Field(max_length=MAX_RECIPIENTS)]
@@ -47,7 +49,10 @@ class AttachmentBody(Strict):
     ] = "application/octet-stream"
     content: Base64
     content_id: (
-        Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]+$")]
+        Annotated[
+            str,
+            StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]+$"),
+        ]
         | None
     ) = Field(None, description="makes it an inline part, shown by cid: in the html")
 
@@ -56,7 +61,9 @@ class EmailBody(Strict):
     """An email. It needs `recipients` (or `to`), and at least one of `html_content` and `text_content`."""
 
     subject: Annotated[str, StringConstraints(max_length=2_000)]
-    recipients: Addresses | None = Field(None, description='addresses, with or without names: "Ann <ann@example.com>"')
+    recipients: Addresses | None = Field(
+        None, description='addresses, with or without names: "Ann <ann@example.com>"'
+    )
     to: Addresses | None = Field(None, description="the same as recipients; give one of the two")
     cc: Addresses | None = None
     bcc: Addresses | None = None
@@ -68,7 +75,9 @@ class EmailBody(Strict):
     headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=50)] | None = None
     attachments: Annotated[list[AttachmentBody], Field(max_length=100)] | None = None
     priority: Priority = 3
-    smtp_config_id: Id | None = Field(None, description="pin it to one SMTP config; otherwise any that may carry it")
+    smtp_config_id: Id | None = Field(
+        None, description="pin it to one SMTP config; otherwise any that may carry it"
+    )
     send_at: Time | None = None
     expires_at: Time | None = Field(None, description="when it is not sent by then, it fails")
     tags: Annotated[list[Tag], Field(max_length=20)] | None = None
@@ -142,15 +151,24 @@ class StatusQuery(Query):
 
 
 class SearchQuery(Query):
-    status: str | None = Field(None, description="one state of an email")
+    status: Status | None = None
     tag: Tag | None = None
-    q: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(None, description="in the subject")
+    q: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        None, description="words"
+    )
     recipient: AddressText | None = None
     since: Time | None = None
     until: Time | None = None
-    smtp_config_id: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = None
+    smtp_config_id: Annotated[int, BeforeValidator(whole), Field(ge=1, le=2**63 - 1)] | None = None
     ids: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}(,[0-9]{1,18}){0,499}$")] | None = Field(
         None, description="up to 500 ids, separated by commas"
     )
     limit: Limit = 50
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+
+    def filters(self) -> Filters:
+        ids = [int(one) for one in self.ids.split(",")] if self.ids else None
+        return Filters(
+            status=self.status, tag=self.tag, q=self.q, recipient=self.recipient, since=self.since, until=self.until,
+            smtp_config_id=self.smtp_config_id, ids=ids,
+        )  # fmt: skip

@@ -35,7 +35,9 @@ class _Settings(Strict):
     limit_unit: Literal["messages", "recipients"] | None = None
     max_connections: Annotated[int, Field(ge=1, le=200)] | None = None
     max_messages_per_connection: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    weight: Annotated[int, Field(ge=0, le=1_000, description="share of unpinned mail; 0 takes none")] | None = None
+    weight: (
+        Annotated[int, Field(ge=0, le=1_000, description="share of unpinned mail; 0 takes none")] | None
+    ) = None
     from_domains: Annotated[list[Domain], Field(max_length=200)] | None = None
     allow_any_sender: bool | None = None
     shared: bool | None = Field(None, description="of the service's own: tenants may send through it")
@@ -76,7 +78,9 @@ class ConfigChangesBody(_Settings):
 class TestBody(Strict):
     __test__ = False  # no test case
 
-    send_to: AddressText | None = Field(None, description="also send a test email there; it counts against the limits")
+    send_to: AddressText | None = Field(
+        None, description="also send a test email there; it counts against the limits"
+    )
 
 
 class PageQuery(Query):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ class Premises:
     relay: Relay
 
 
-def examine(premises: Premises, now: int, *, deep: bool = False) -> Iterator[Check]:
+def examine(premises: Premises, now: int, *, deep: bool = False) -> Generator[Check, None, None]:
     """Check by check, as each is done. `deep` reads the whole database with its indexes."""
     policy = premises.relay.policy
     yield from setup.check(premises.settings, policy, premises.env_file)
@@ -33,5 +33,6 @@ def examine(premises: Premises, now: int, *, deep: bool = False) -> Iterator[Che
     if not premises.database.exists():
         yield store.missing(premises.database)
         return
-    yield from store.check(premises.relay, premises.database, now, deep=deep)
-    yield from accounts.check(premises.relay, now)
+    readable = yield from store.check(premises.relay, premises.database, now, deep=deep)
+    if readable:
+        yield from accounts.check(premises.relay, now)

@@ -13,7 +13,7 @@ from services.relay import Policy
 from utils.clock import SECOND, monotonic
 from utils.machine import free_bytes
 
-_MB = 1024 * 1024
+_MB = 1_000_000
 _SYNCS = 20
 _SLOW_SYNC_MS = 20
 _CLOCK_SLACK_MS = 5 * SECOND

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from peewee import DatabaseError
@@ -19,7 +19,7 @@ from utils.clock import MINUTE, iso
 from utils.crypto import DecryptionError
 
 _SOUND_SQLITE = (3, 51, 3)  # before it, the write-ahead log could be corrupted
-_MB = 1024 * 1024
+_MB = 1_000_000
 _LARGE_WAL = 256 * _MB
 _SLACK = 5 * MINUTE
 
@@ -28,22 +28,24 @@ def missing(path: Path) -> Check:
     return ok("database", f"{path} will be made at the first start")
 
 
-def check(relay: Relay, path: Path, now: int, *, deep: bool) -> Iterator[Check]:
+def check(relay: Relay, path: Path, now: int, *, deep: bool) -> Generator[Check, None, bool]:
+    """Returns whether the tables can be read."""
     yield _engine()
     integrity = _integrity(deep)
     yield integrity
     if integrity.state == "fail":
-        return
+        return False
     yield _wal(path)
     pending = _pending()
     if pending:
         advice = "they are applied at the next start, after a copy of the file is made"
         yield warn("migrations", f"{len(pending)} wait: {', '.join(pending)}", advice)
-        return  # what follows reads tables that may not be there yet
+        return False
     yield ok("migrations", "all applied")
     yield _future(now)
     yield _daemon(relay.policy.data_dir)
     yield _passwords(relay)
+    return True
 
 
 def _engine() -> Check:

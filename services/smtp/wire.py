@@ -95,19 +95,17 @@ class Wire:
 
     def idle(self) -> bool:
         """Open, and the server has neither closed nor spoken (to announce that it will, usually)."""
-        if self.closed or self.closing or self._buffer or self._ended:
+        if self.closing or self._buffer or self._ended:
             return False
         try:
             self._receive()
-        except OSError:
+        except OSError:  # closed by us, too
             return False
         return not (self._buffer or self._ended)
 
     def fail(self, stage: Stage, reason: Reason, detail: str, reply: Reply | None = None) -> SmtpError:
         """Close, and make the error to raise."""
         self.close()
-        if self._aborted:
-            return SmtpError(stage, Reason.CLOSED, "the connection was cut off from our side")
         return SmtpError(stage, reason, detail, reply)
 
     def close(self) -> None:

@@ -53,11 +53,40 @@ def test_a_lost_connection_is_noticed_at_once(smtp, stage, how):
     assert took < 2
 
 
+def test_a_hang_up_is_told_from_nonsense(smtp):
+    smtp.play("closes-at-banner")
+    with pytest.raises(SmtpError) as caught:
+        smtp.open()
+    assert (caught.value.reason, caught.value.reply) == (Reason.CLOSED, None)
+    assert "closed the connection" in caught.value.detail
+
+
 def test_a_server_that_stops_reading_meets_the_deadline(smtp):
     smtp.play("stops-at-body")
     outcome, took = attempt(smtp, "body", HASTY, body=BIG)
     check(outcome, "body")
     assert 0.28 < took < 3
+
+
+def test_a_server_that_pauses_its_reading_gets_the_rest(smtp):
+    server = smtp.play_text(
+        "S: 220 mx\nC: EHLO *\nS: 250 mx\nC: MAIL *\nS: 250 ok\nC: RCPT *\nS: 250 ok\nC: DATA\n"
+        "S: 354 go\nS: <wait 0.2>\nC: <body>\nS: 250 taken",
+        buffers=64 * 1024,
+    )
+    body = BIG[:7_200_000]
+    assert verdicts(smtp.attempt(body=body)) == [SENT]
+    assert server.bodies == [body]
+
+
+def test_a_server_that_floods_us_while_we_write_is_cut_off(smtp):
+    smtp.play_text(
+        "S: 220 mx\nC: EHLO *\nS: 250-mx\nS: 250 PIPELINING\nC: MAIL *\nC: RCPT *\nC: DATA\n"
+        f"S: 250 ok\nS: 250 ok\nS: 354 go\nS: <wait 0>\nS: 250 {'x' * 5_000_000}\nS: <deaf>"
+    )
+    outcome = smtp.attempt(body=BIG)
+    check(outcome, "body")
+    assert "floods" in outcome.summary
 
 
 def test_a_connection_lost_amid_the_body_is_no_unknown(smtp):

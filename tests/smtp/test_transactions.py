@@ -59,6 +59,32 @@ def test_it_resets_a_transaction_that_got_nowhere(smtp, dialog, verdict):
     assert verdicts(smtp.deliver(connection)) == [SENT]
 
 
+def test_a_reset_by_hand_is_not_repeated(smtp):
+    smtp.play("one-by-one-mail-refused")
+    connection = smtp.open()
+    smtp.deliver(connection)
+    connection.reset()
+    assert verdicts(smtp.deliver(connection)) == [SENT]
+
+
+@pytest.mark.parametrize("keyword", ["PIPELINING", "HELP"])
+def test_a_refused_reset_ends_the_connection(smtp, keyword):
+    """The pipelined DATA behind it must not be taken for the next email's."""
+    piped = "C: RCPT *\nC: DATA\n" if keyword == "PIPELINING" else ""
+    again = "C: RSET\n" + ("C: MAIL *\n" + piped if piped else "")
+    smtp.play_text(
+        f"S: 220 mx\nC: EHLO *\nS: 250-mx\nS: 250 {keyword}\nC: MAIL *\n{piped}S: 550 5.1.8 no\n"
+        + ("S: 503 no\nS: 503 no\n" if piped else "")
+        + f"{again}S: 502 no reset\nC: <eof>"
+    )
+    connection = smtp.open()
+    assert verdicts(smtp.deliver(connection)) == [FAILED]
+    outcome = smtp.deliver(connection)
+    assert verdicts(outcome) == [RETRY]
+    assert outcome.summary == "rset: the server refused RSET: 502 no reset"
+    assert not connection.usable
+
+
 def test_the_next_envelope_leaves_with_the_dot(smtp):
     server = smtp.play("next-envelope-rides-along")
     connection = smtp.open()
@@ -306,7 +332,9 @@ def test_line_ends_are_made_whole(smtp, body, arrives):
 
 
 def test_a_big_email_arrives_whole_with_the_next_envelope_behind_it():
-    body = b"Subject: big\r\n\r\n" + b".line of some length\r\n" * 200_000
+    body = (
+        b"Subject: big\r\n\r\n" + b".line of some length\r\n" * 1_000_000
+    )  # the kernel's buffers are smaller
     with Sink() as sink:
         endpoint = Endpoint("127.0.0.1", sink.port, "none", True, None, None, True, "relay.test")
         connection = Connection.open(endpoint, PATIENT)

@@ -73,7 +73,7 @@ class Daemon:
             if self.process.poll() is not None:
                 raise AssertionError(f"the daemon ended at start:\n{self.log.read_text()[-3000:]}")
             try:
-                if self.http.get(f"{self.url}/ready", timeout=2).status_code == 200:
+                if self.http.get(f"{self.url}/health", timeout=2).status_code == 200:
                     return self
             except requests.RequestException:
                 pass

@@ -55,5 +55,5 @@ def test_it_names_each_address_once():
     "host", ["", "a" * 70 + ".example", "no.such.host.invalid", "nul\0byte", "host..dots"]
 )
 def test_it_answers_oserror_for_what_cannot_be_resolved(host):
-    with pytest.raises(OSError, match=r"empty|not a host name|Name or service|name resolution|No address"):
+    with pytest.raises(OSError, match=r"not a host name|Name or service|name resolution|No address"):
         resolve(host, 25)

@@ -141,6 +141,7 @@ def test_a_no_after_the_dot_leaves_refused_recipients_as_they_are():
 def test_a_third_kind_of_reply_after_the_dot_is_unknown():
     outcome = dialog("250 ok", "550 5.1.1 nobody", final="354 go on")
     assert (verdicts(outcome), outcome.blame) == ([UNKNOWN, FAILED], Blame.CONFIG)
+    assert costs(outcome) == (True, False, True, False)
 
 
 @pytest.mark.parametrize("reason", [Reason.TIMEOUT, Reason.CLOSED, Reason.PROTOCOL, Reason.TLS])

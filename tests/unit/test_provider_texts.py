@@ -49,6 +49,7 @@ def reply(text):
         # SendGrid, Mailgun, Postmark
         ("451 Authentication failed: Maximum credits exceeded", HOUR),
         ("421 Domain mg.test is not allowed to send: hourly limit exceeded", HOUR),
+        ("550 5.7.1 The domain is not allowed to send: Account disabled", HOUR),
         ("421 4.7.0 Too many concurrent SMTP connections from this IP address; try again later.", 60),
         ("452 4.4.5 Messages per second limit exceeded", 60),
         ("452 4.5.3 Daily message limit exceeded", HOUR),

@@ -84,6 +84,14 @@ def test_it_names_the_limit_that_ends_first():
     assert decide(0, created_at=old + HOUR, expires_at=old + 80 * HOUR, retry_after=2 * 3600).limit == "age"
 
 
+def test_the_last_moment_before_a_limit_still_counts():
+    wish = {"retry_after": 3600}  # no jitter in a named delay
+    assert decide(0, expires_at=NOW + HOUR, **wish) == RetryAt(NOW + HOUR)
+    assert decide(0, expires_at=NOW + HOUR - 1, **wish).limit == "expiry"
+    assert decide(0, created_at=NOW - 71 * HOUR, **wish) == RetryAt(NOW + HOUR)
+    assert decide(0, created_at=NOW - 71 * HOUR - 1, **wish).limit == "age"
+
+
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.none() | st.integers(0, 10**9), st.integers(0, 10**9))
 def test_it_is_never_in_the_past_and_never_past_a_limit(count, retries, after, life):
     answer = decide(count, max_retries=retries, retry_after=after, expires_at=NOW + life)

@@ -33,6 +33,24 @@ def test_what_is_no_enhanced_code_for_this_reply_stays_text(text):
     assert str(reply) == text.strip()
 
 
+@pytest.mark.parametrize(
+    ("code", "kinds"),
+    [
+        (200, (True, False, False)),
+        (299, (True, False, False)),
+        (300, (False, False, False)),
+        (399, (False, False, False)),
+        (400, (False, True, False)),
+        (499, (False, True, False)),
+        (500, (False, False, True)),
+        (599, (False, False, True)),
+    ],
+)
+def test_the_first_digit_tells_the_kind(code, kinds):
+    reply = parse(f"{code} x\r\n")
+    assert (reply.ok, reply.temporary, reply.permanent) == kinds
+
+
 def test_a_reply_may_have_no_text():
     assert parse("250\r\n") == (250, None, ("",))
     assert str(parse("250-\r\n250\n")) == "250"

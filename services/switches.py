@@ -1,0 +1,29 @@
+"""The pause of the whole relay: nothing is delivered, accepting goes on. For all processes, kept over restarts."""
+
+from __future__ import annotations
+
+from models.database import row, run, write
+
+PAUSED = "paused"
+
+
+def pause_relay(now: int) -> None:
+    write(lambda: _set(PAUSED, "on", now), durable=True)
+
+
+def resume_relay(now: int) -> None:
+    write(lambda: _set(PAUSED, "off", now), durable=True)
+
+
+def relay_paused() -> bool:
+    found = row("SELECT value FROM switches WHERE name = ?", PAUSED)
+    return found is not None and found[0] == "on"
+
+
+def _set(name: str, value: str, now: int) -> None:
+    """`changed_at` tells since when: switching on what is on changes nothing."""
+    run(
+        "INSERT INTO switches (name, value, changed_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+        " SET value = excluded.value, changed_at = excluded.changed_at WHERE value != excluded.value",
+        name, value, now,
+    )  # fmt: skip

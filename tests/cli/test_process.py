@@ -1,0 +1,60 @@
+"""`python app.py` as a process of its own, beside a running relay."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.ca import TestCA
+from tests.support.daemon import ROOT, Daemon, free_port
+from tests.support.sink import Sink
+
+
+def app(daemon: Daemon, *argv: str, **env: str) -> tuple[int, Any]:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "app.py"), *argv, "--json"], env=daemon.environment | env, cwd=daemon.folder,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_beside_a_running_relay_the_doctor_is_content_and_mail_goes(tmp_path: Path) -> None:
+    with Daemon(
+        tmp_path, sandbox="on", sandbox_smtp_port=free_port(), message_id_domain="relay.example"
+    ) as daemon:
+        status, sent = app(daemon, "send", "--to", "ann@example.com", "--text", "Hi", "--wait")
+        assert (status, sent["status"]) == (0, "sent")
+        (caught,) = daemon.get("/api/sandbox")
+        assert caught["envelope"]["rcpt_tos"] == ["ann@example.com"]
+        status, report = app(daemon, "doctor")
+        checks = {one["name"]: one for one in report["checks"]}
+        assert status == 0 and {one["state"] for one in checks.values()} <= {"ok", "warn"}
+        assert "running: process" in checks["daemon"]["detail"]
+        assert "ehlo:" in checks["config 1 (Sandbox)"]["detail"]
+
+
+def test_a_send_that_fails_for_good_is_status_1(tmp_path: Path) -> None:
+    with Sink() as sink, Daemon(tmp_path) as daemon:
+        sink.reply_to_rcpt("gone@example.com", "550 5.1.1 no such user")
+        daemon.add_config(sink.port)
+        status, sent = app(daemon, "send", "--to", "gone@example.com", "--text", "Hi", "--wait")
+    assert (status, sent["status"]) == (1, "failed")
+    assert "no such user" in sent["error_message"]
+
+
+@pytest.mark.parametrize(("days", "state"), [(60, "ok"), (3, "warn")])
+def test_the_doctor_counts_the_days_of_a_certificate(tmp_path: Path, days: int, state: str) -> None:
+    ca = TestCA(tmp_path)
+    with Sink(tls=ca.server("127.0.0.1", days=days)) as sink:
+        daemon = Daemon(tmp_path)
+        server = ("--host", "127.0.0.1", "--port", str(sink.port))
+        app(daemon, "configs", "add", "--name", "relay", "--email", "a@sender.test", *server)
+        _, report = app(daemon, "doctor", SSL_CERT_FILE=ca.file)
+    check = next(one for one in report["checks"] if one["name"] == "config 1 (relay)")
+    assert check["state"] == state and f"{days - 1} days left" in check["detail"]

@@ -1,0 +1,169 @@
+"""What tenant B owns, tenant A can neither see nor touch. Every route of the application must be accounted for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+
+from tests.support.app import CONFIG, EMAIL, Caller
+
+CONFIG_PATH, EMAIL_PATH = "/api/smtp-configs/<id:config_id>", "/api/emails/<id:email_id>"
+
+# Routes on one object, with a body where they take one: another tenant's is a 404.
+ON_AN_OBJECT: dict[tuple[str, str], Any] = {
+    ("GET", CONFIG_PATH): None,
+    ("PUT", CONFIG_PATH): {"active": False},
+    ("DELETE", CONFIG_PATH): None,
+    ("POST", f"{CONFIG_PATH}/test"): {},
+    ("POST", f"{CONFIG_PATH}/pause"): None,
+    ("POST", f"{CONFIG_PATH}/resume"): None,
+    ("GET", EMAIL_PATH): None,
+    ("PATCH", EMAIL_PATH): {"priority": 1},
+    ("DELETE", EMAIL_PATH): None,
+    ("GET", f"{EMAIL_PATH}/events"): None,
+    ("GET", f"{EMAIL_PATH}/why"): None,
+    ("GET", f"{EMAIL_PATH}/raw"): None,
+    ("POST", f"{EMAIL_PATH}/cancel"): None,
+    ("POST", f"{EMAIL_PATH}/retry"): None,
+    ("POST", f"{EMAIL_PATH}/resolve"): {"outcome": "sent"},
+    ("DELETE", "/api/keys/<id:key_id>"): None,
+}
+# Lists and sums: nothing of another tenant's is in them.
+LISTS = {
+    ("GET", "/api/smtp-configs"), ("GET", "/api/emails"), ("GET", "/api/emails/status/<status>"), ("GET", "/api/keys"),
+    ("GET", "/api/queue"),
+}  # fmt: skip
+# What is made belongs to the caller's tenant.
+MAKES = {
+    ("POST", "/api/smtp-configs"),
+    ("POST", "/api/emails"),
+    ("POST", "/api/emails/batch"),
+    ("POST", "/api/keys"),
+}
+SERVICE_ONLY = {
+    ("POST", "/api/auth/token"), ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"), ("GET", "/api/sandbox"),
+    ("DELETE", "/api/sandbox"), ("GET", "/api/sandbox/<id:message_id>"), ("GET", "/metrics"),
+}  # fmt: skip
+NOTHING_OF_ANYONE = {
+    ("GET", "/"), ("GET", "/health"), ("GET", "/ready"), ("GET", "/openapi.json"), ("GET", "/docs"),
+    ("GET", "/docs/oauth2-redirect"), ("GET", "/docs/files/<name>"), ("GET", "/static/<path:filename>"),
+    ("GET", "/bootstrap/static/<path:filename>"), ("GET", "/login"), ("POST", "/login"), ("POST", "/logout"),
+}  # fmt: skip
+PAGES_OF_THE_SERVICE = {
+    ("GET", "/sandbox"), ("POST", "/sandbox/clear"), ("GET", "/sandbox/<id:message_id>"),
+    ("GET", "/sandbox/<id:message_id>/html"), ("GET", "/sandbox/<id:message_id>/raw"),
+}  # fmt: skip
+
+
+def routes(app: APIFlask) -> set[tuple[str, str]]:
+    return {
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def test_every_route_is_classified(app: APIFlask) -> None:
+    known = set(ON_AN_OBJECT) | LISTS | MAKES | SERVICE_ONLY | NOTHING_OF_ANYONE | PAGES_OF_THE_SERVICE
+    assert routes(app) == known
+
+
+@pytest.fixture
+def belongings(service: Caller, tenant_b: Caller) -> dict[str, int]:
+    """Ids of what tenant B owns."""
+    config = tenant_b.post("/api/smtp-configs", CONFIG | {"name": "of tenant b"}).json["config_id"]
+    email = tenant_b.post("/api/emails", EMAIL | {"subject": "of tenant b", "tags": ["b"]}).json["email_id"]
+    key = tenant_b.post("/api/keys", {"name": "of tenant b"}).json["id"]
+    return {"<id:config_id>": config, "<id:email_id>": email, "<id:key_id>": key}
+
+
+def path_to(rule: str, belongings: dict[str, int]) -> str:
+    for mark, value in belongings.items():
+        rule = rule.replace(mark, str(value))
+    return rule.replace("<status>", "queued").replace("<id:message_id>", "1")
+
+
+@pytest.mark.parametrize(("method", "rule"), sorted(ON_AN_OBJECT))
+def test_another_tenants_object_does_not_exist(
+    tenant_a: Caller, tenant_b: Caller, service: Caller, belongings: dict[str, int], method: str, rule: str
+) -> None:
+    path, body = path_to(rule, belongings), ON_AN_OBJECT[method, rule]
+    before = [tenant_b.get(one).get_json() for one in ("/api/emails", "/api/keys")]
+    answer = tenant_a.call(method, path, body)
+    absent = tenant_a.call(method, path_to(rule, dict.fromkeys(belongings, 987_654)), body)
+    assert (answer.status_code, answer.json["code"]) == (404, absent.json["code"])
+    as_a = service.call(method, path, body, headers={"X-Tenant-ID": "tenant-a"})
+    assert as_a.status_code == 404
+    assert [tenant_b.get(one).get_json() for one in ("/api/emails", "/api/keys")] == before
+    if method == "GET":
+        assert tenant_b.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "rule"), sorted(LISTS))
+def test_lists_hold_nothing_of_another_tenant(
+    tenant_a: Caller, tenant_b: Caller, belongings: dict[str, int], method: str, rule: str
+) -> None:
+    path = path_to(rule, belongings)
+    assert "of tenant b" not in tenant_a.call(method, path).get_data(as_text=True)
+    if rule != "/api/queue":
+        assert "of tenant b" in tenant_b.call(method, path).get_data(as_text=True)
+    else:
+        assert tenant_a.get(path).get_data() != tenant_b.get(path).get_data()
+
+
+@pytest.mark.parametrize(
+    "query", ["tag=b", "q=tenant", "recipient=ann@example.com", "ids={email}", "smtp_config_id={config}"]
+)
+def test_a_search_finds_nothing_of_another_tenant(
+    tenant_a: Caller, belongings: dict[str, int], query: str
+) -> None:
+    query = query.format(email=belongings["<id:email_id>"], config=belongings["<id:config_id>"])
+    assert tenant_a.get(f"/api/emails?{query}").json["emails"] == []
+
+
+@pytest.mark.parametrize(("method", "rule"), sorted(SERVICE_ONLY))
+def test_the_services_own_is_closed_to_tenants(
+    tenant_a: Caller, belongings: dict[str, int], method: str, rule: str
+) -> None:
+    body = {"tenant_id": "tenant-b"} if rule == "/api/auth/token" else None
+    assert tenant_a.call(method, path_to(rule, belongings), body).status_code == 403
+
+
+@pytest.mark.parametrize(("method", "rule"), sorted(PAGES_OF_THE_SERVICE))
+def test_pages_lead_strangers_to_the_login(
+    tenant_a: Caller, belongings: dict[str, int], method: str, rule: str
+) -> None:
+    response = tenant_a.call(method, path_to(rule, belongings))
+    assert (response.status_code, response.location.partition("?")[0]) == (302, "/login")
+
+
+def test_mail_cannot_be_pinned_to_another_tenants_config(
+    tenant_a: Caller, belongings: dict[str, int]
+) -> None:
+    config = belongings["<id:config_id>"]
+    assert tenant_a.post("/api/emails", EMAIL | {"smtp_config_id": config}).status_code == 400
+    tenant_a.post("/api/smtp-configs", CONFIG)
+    own = tenant_a.post("/api/emails", EMAIL).json["email_id"]
+    assert tenant_a.patch(f"/api/emails/{own}", {"smtp_config_id": config}).status_code == 400
+
+
+def test_what_a_tenant_makes_is_its_own(tenant_a: Caller, tenant_b: Caller) -> None:
+    config = tenant_a.post("/api/smtp-configs", CONFIG).json["config_id"]
+    email = tenant_a.post("/api/emails", EMAIL).json["email_id"]
+    (batch,) = tenant_a.post("/api/emails/batch", {"emails": [EMAIL]}).json["results"]
+    for path in (f"/api/smtp-configs/{config}", f"/api/emails/{email}", f"/api/emails/{batch['email_id']}"):
+        assert (tenant_a.get(path).status_code, tenant_b.get(path).status_code) == (200, 404)
+
+
+def test_a_tenant_admin_mints_keys_for_its_own_tenant_only(app: APIFlask, tenant_a: Caller) -> None:
+    assert tenant_a.post("/api/keys", {"name": "mine"}).json["tenant_id"] == "tenant-a"
+    assert tenant_a.post("/api/keys", {"name": "yours", "tenant_id": "tenant-b"}).status_code == 403
+
+
+def test_an_idempotency_key_is_a_tenants_own(tenant_a: Caller, tenant_b: Caller) -> None:
+    headers = {"Idempotency-Key": "same"}
+    first = tenant_a.post("/api/emails", EMAIL, headers=headers).json["email_id"]
+    second = tenant_b.post("/api/emails", EMAIL, headers=headers).json["email_id"]
+    assert first != second

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+
+from tests.support.app import Caller
+
+
+@pytest.fixture
+def described(nobody: Caller) -> dict[str, Any]:
+    found: dict[str, Any] = nobody.get("/openapi.json").json
+    return found
+
+
+def operations(described: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method, one) for path, methods in described["paths"].items() for method, one in methods.items()
+    ]
+
+
+def test_every_route_of_the_api_is_described(app: APIFlask, described: dict[str, Any]) -> None:
+    routes = {
+        (rule.rule.replace("<id:", "{").replace("<", "{").replace(">", "}"), method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/api/") or rule.rule in ("/", "/health", "/ready", "/metrics")
+    }
+    assert {(path, method) for path, method, _ in operations(described)} == routes
+    assert described["openapi"] == "3.1.0"
+
+
+def test_every_operation_is_whole(described: dict[str, Any]) -> None:
+    ids = set()
+    for path, method, one in operations(described):
+        assert one["summary"]
+        assert one["tags"]
+        assert one["operationId"] not in ids
+        ids.add(one["operationId"])
+        expected = {"400", "405"} | ({"404"} if "{" in path else set())
+        if path.startswith("/api/"):
+            expected |= {"401", "403", "429"}
+            assert one["security"]
+        assert expected <= one["responses"].keys(), (path, method)
+        if "requestBody" in one:
+            assert one["requestBody"]["content"]["application/json"]["example"]
+
+
+def test_all_references_lead_somewhere(described: dict[str, Any]) -> None:
+    text = json.dumps(described)
+    names = {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}
+    assert names
+    assert names <= described["components"]["schemas"].keys()
+
+
+def test_passwords_are_write_only(described: dict[str, Any]) -> None:
+    body = described["components"]["schemas"]["NewConfigBody"]["properties"]["password"]
+    assert body["writeOnly"] is True
+
+
+def test_the_examples_work(service: Caller, described: dict[str, Any]) -> None:
+    for path, method, one in operations(described):
+        body = one.get("requestBody", {}).get("content", {}).get("application/json", {})
+        if method == "post" and "{" not in path and body:
+            response = service.post(path, body["example"])
+            assert response.status_code in (200, 201), (path, response.json)
+
+
+def test_the_docs_load_nothing_from_elsewhere(nobody: Caller) -> None:
+    text = nobody.get("/docs").get_data(as_text=True)
+    assert "/docs/files/swagger-ui-bundle.js" in text
+    assert "http" not in text.replace("http-equiv", "")
+    for path in ("/docs/files/swagger-ui-bundle.js", "/docs/files/swagger-ui.css", "/static/docs.js"):
+        assert nobody.get(path).status_code == 200
+    assert nobody.get("/docs/files/..%2f..%2fflask_swagger_ui.py").status_code == 404
+    assert nobody.get("/docs/files/index.css").status_code == 404
+    assert nobody.get("/docs/oauth2-redirect").status_code == 404

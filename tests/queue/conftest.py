@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.relay import Relay
+from tests.support.relay import relay_in
+
+
+@pytest.fixture
+def relay(tmp_path: Path) -> Iterator[Relay]:
+    """Over a database of its own; nothing delivers."""
+    with relay_in(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def woken(relay: Relay) -> list[bool]:
+    """Grows whenever the workers are woken."""
+    calls: list[bool] = []
+    relay.wake = lambda: calls.append(True)
+    return calls
