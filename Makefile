@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 SOURCES = app.py config.py gunicorn.conf.py controllers models services utils workers
 # Programs that some tests start; each is also the name of its Debian package.
 TEST_TOOLS = faketime chromium
-PYTEST_ARGS = -n auto --dist worksteal --cov
+PYTEST_ARGS = --cov -n auto --dist worksteal
 
 .PHONY: help run test lint format tools clean
 

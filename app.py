@@ -42,7 +42,9 @@ def bind(settings: config.Settings) -> Relay:
     logs.configure(settings.log_level, settings.log_format)
     logs.mask([settings.api_key, settings.secret_key, settings.jwt_secret, *settings.credentials_key])
     models.bind(settings.database_path)
-    return Relay(policy_of(settings), Vault(list(settings.credentials_key)), Signer(settings.secret_key, "message-id"))
+    return Relay(
+        policy_of(settings), Vault(list(settings.credentials_key)), Signer(settings.secret_key, "message-id")
+    )
 
 
 def policy_of(settings: config.Settings) -> Policy:
@@ -70,7 +72,7 @@ def serve() -> None:
     """Become gunicorn, with the settings of gunicorn.conf.py."""
     os.chdir(config.ROOT)
     arguments = ["-m", "gunicorn", "-c", str(config.ROOT / "gunicorn.conf.py"), "app:create_app()"]
-    os.execv(sys.executable, [sys.executable, *arguments])
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - no user input in it
 
 
 if __name__ == "__main__":

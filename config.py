@@ -102,8 +102,8 @@ def sqlite_url(text: str) -> str:
 
 def host_domain(text: str) -> str:
     domain = text or socket.getfqdn()
-    if "." not in domain or domain.endswith(".arpa"):
-        domain = "mailferry.local" if not text else text
+    if not text and ("." not in domain or domain.endswith(".arpa")):
+        domain = "mailferry.local"
     if not all(label.replace("-", "").isalnum() and label.isascii() for label in domain.split(".")):
         raise ValueError("must be a domain name in ASCII")
     return domain.lower()
@@ -119,7 +119,9 @@ class Settings:
     database_url: str = setting(sqlite_url, "", "sqlite:///path; empty is mailferry.db in DATA_DIR")
     secret_key: str = setting(secret, None, "signs sessions and Message-IDs; made at first start")
     credentials_key: tuple[str, ...] = setting(
-        fernet_keys, None, "Fernet keys of stored passwords, the first encrypts; made at first start; keep a copy"
+        fernet_keys,
+        None,
+        "Fernet keys of stored passwords, the first encrypts; made at first start; keep a copy",
     )
     api_key: str = setting(secret, None, "the bootstrap service key, admin scope; made at first start")
     jwt_secret: str = setting(secret, None, "signs tenants' tokens; made at first start")
@@ -127,7 +129,9 @@ class Settings:
     max_retries: int = setting(whole(0, 1000), "25", "attempts after the first before an email fails")
     max_age_hours: int = setting(whole(1, 8760), "72", "age at which a retried email fails")
     priority_step: int = setting(
-        whole(0, 7 * 86_400), "21600", "seconds of head start per priority level; bounds how long mail is overtaken"
+        whole(0, 7 * 86_400),
+        "21600",
+        "seconds of head start per priority level; bounds how long mail is overtaken",
     )
     web_concurrency: int = setting(whole(1, 64), "1", "processes; each serves and delivers")
     web_threads: int = setting(whole(1, 512), "16", "request threads per process")
@@ -137,11 +141,15 @@ class Settings:
     sandbox_smtp_port: int = setting(whole(1, 65535), "1025", "its port, on 127.0.0.1")
     message_id_domain: str = setting(host_domain, "", "domain of Message-IDs; empty is this machine's name")
     retention_days: int = setting(whole(1, 36_500), "90", "age at which finished emails are deleted")
-    body_retention_days: int = setting(whole(0, 36_500), "14", "age at which contents of finished emails are erased")
+    body_retention_days: int = setting(
+        whole(0, 36_500), "14", "age at which contents of finished emails are erased"
+    )
     min_free_mb: int = setting(whole(0, 1_000_000), "200", "free disk below which mail is refused with 507")
     max_message_mb: int = setting(whole(1, 500), "25", "largest email, encoded; requests may be twice that")
     allow_private_hosts: bool = setting(on_off, "off", "let tenants' SMTP hosts be on private networks")
-    cors_origins: tuple[str, ...] = setting(words, "", "browser origins that may call the API, comma-separated")
+    cors_origins: tuple[str, ...] = setting(
+        words, "", "browser origins that may call the API, comma-separated"
+    )
     trusted_proxies: int = setting(whole(0, 10), "0", "how many reverse proxies in front set X-Forwarded-*")
     rate_limits: dict[str, str] = setting(rate_table, "", "per credential and group, e.g. send=600/minute")
     log_level: str = setting(one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "least severe level to log")
@@ -159,7 +167,7 @@ class Settings:
     def describe(self) -> dict[str, Any]:
         """Settings in force, secrets masked."""
         shown = {one.name.upper(): getattr(self, one.name) for one in fields(self)}
-        return shown | {name: "(set)" for name in SECRETS}
+        return shown | dict.fromkeys(SECRETS, "(set)")
 
 
 def from_env(env: Mapping[str, str]) -> Settings:
@@ -203,7 +211,7 @@ def load() -> Settings:
 
 
 def _make_secrets(missing: list[str], env: Mapping[str, str]) -> None:
-    others = {name: "x" * 16 for name in SECRETS} | {"CREDENTIALS_KEY": Fernet.generate_key().decode()}
+    others = dict.fromkeys(SECRETS, "x" * 16) | {"CREDENTIALS_KEY": Fernet.generate_key().decode()}
     path = from_env({**others, **env}).database_path
     if "CREDENTIALS_KEY" in missing and path.exists():
         raise SettingError(

@@ -33,7 +33,7 @@ bind = f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency
 threads = settings.web_threads
 worker_class = "gthread"
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - its beats stay off the disk
 timeout = 120
 graceful_timeout = settings.drain_seconds + 10
 keepalive = 15
@@ -68,7 +68,9 @@ def _take(lock: FileLock) -> None:
         holder = holder_of(lock.path)
         pid = holder.partition(" ")[0]
         if monotonic() > deadline or not (pid.isdigit() and not pid_alive(int(pid))):
-            sys.exit(f"mailferry: {settings.data_dir} is in use by another daemon (process {holder}); stop it first")
+            sys.exit(
+                f"mailferry: {settings.data_dir} is in use by another daemon (process {holder}); stop it first"
+            )
         time.sleep(0.2)
     lock.note(f"{os.getpid()} on {host_name()}")
 

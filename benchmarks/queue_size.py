@@ -47,7 +47,9 @@ def fill(count: int, lane: int, pinned: int | None) -> None:
             " SELECT ? + i, 0, 'to', '', 'r' || i || '@example.com', 'pending' FROM n", count, base,
         )  # fmt: skip
         run(
-            f"INSERT INTO contents (email_id, text) {number} SELECT ? + i, printf('%02000d', i) FROM n", count, base
+            f"INSERT INTO contents (email_id, text) {number} SELECT ? + i, printf('%02000d', i) FROM n",
+            count,
+            base,
         )
 
     write(job, durable=True)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from flask import Request
 from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from services.errors import FieldError, InvalidInputError
 
@@ -31,6 +32,8 @@ def read_json(request: Request) -> Any:
     if request.mimetype != "application/json":
         raise _refused("Content-Type", "must be application/json", "WRONG_CONTENT_TYPE")
     data = request.get_data(cache=False)
+    if request.content_length is None and len(data) >= (request.max_content_length or len(data) + 1):
+        raise RequestEntityTooLarge  # of a chunked body Werkzeug only reads what fits
     try:
         text = data.decode()
     except UnicodeDecodeError:

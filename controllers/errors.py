@@ -9,7 +9,7 @@ from typing import Any, cast
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from services.errors import FieldError, RateLimitedError, ServiceError
+from services.errors import FieldError, RateLimitedError, ServiceError, StorageFullError
 from utils.clock import SECOND, now_ms
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,11 @@ def of_http(error: HTTPException) -> Response:
 
 
 def of_accident(error: Exception) -> Response:
-    """Ours to mend: the log has it, under the request's id; the caller learns nothing of the inside."""
+    """Ours to mend: the log has it, under the request's id; the caller learns nothing of the inside.
+
+    But a disk that fills up between the check and the commit is no accident.
+    """
     log.error("action=request_failed kind=%s", type(error).__name__, exc_info=error)
+    if "disk is full" in str(error):
+        return of_service(StorageFullError("the disk is full: nothing was stored"))
     return envelope(500, "Internal server error", "something went wrong here; the log has it", "INTERNAL")

@@ -36,7 +36,7 @@ _PRAGMAS = {
 }
 _BUSY_SECONDS = 60
 
-_as_peewee_errors = peewee.__exception_wrapper__
+_as_peewee_errors: Any = vars(peewee)["__exception_wrapper__"]
 
 database = DatabaseProxy()
 
@@ -160,7 +160,7 @@ class QueueDatabase(SqliteDatabase):
         """Put this thread's Peewee state on the write connection."""
         if self._writer is None:
             self._writer = self._open_writer()
-        state = self._state
+        state: Any = vars(self)["_state"]
         before = (state.conn, state.closed, state.ctx, state.transactions, state.commit_callbacks)
         state.set_connection(self._writer)
         try:
@@ -170,10 +170,13 @@ class QueueDatabase(SqliteDatabase):
 
     def _open_writer(self) -> Any:
         writer = sqlite.connect(
-            str(self._path), timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False,
+            str(self._path),
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
             cached_statements=256,
         )
-        self._add_conn_hooks(writer)
+        vars(SqliteDatabase)["_add_conn_hooks"](self, writer)
         return writer
 
     def close_writer(self) -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from peewee import BigIntegerField, BlobField, BooleanField, CompositeKey, IntegerField, JSONField, SmallIntegerField, TextField
+from peewee import (
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CompositeKey,
+    IntegerField,
+    JSONField,
+    SmallIntegerField,
+    TextField,
+)
 from playhouse.sqlite_ext import AutoIncrementField
 
 from models.database import Table
@@ -80,10 +89,10 @@ class Email(Table):
         table_name = "emails"
 
 
-Email.add_index(Email.lane_id, Email.sort_at, Email.id, where=(Email.state == State.QUEUED), name="emails_queued")
 Email.add_index(
-    Email.available_at, where=Email.state.in_([State.SCHEDULED, State.RETRY]), name="emails_due"
+    Email.lane_id, Email.sort_at, Email.id, where=(Email.state == State.QUEUED), name="emails_queued"
 )
+Email.add_index(Email.available_at, where=Email.state.in_([State.SCHEDULED, State.RETRY]), name="emails_due")
 Email.add_index(
     Email.expires_at,
     where=Email.expires_at.is_null(False) & Email.state.in_([State.SCHEDULED, State.QUEUED, State.RETRY]),
@@ -98,7 +107,9 @@ Email.add_index(
     Email.finished_at, where=(Email.finished_at.is_null(False) & (Email.has_content == 1)), name="emails_full"
 )
 Email.add_index(
-    Email.finished_at, where=(Email.finished_at.is_null(False) & (Email.has_content == 0)), name="emails_purged"
+    Email.finished_at,
+    where=(Email.finished_at.is_null(False) & (Email.has_content == 0)),
+    name="emails_purged",
 )
 
 

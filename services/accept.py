@@ -9,7 +9,13 @@ from typing import Any
 
 from models.database import row, run, write
 from services import submission
-from services.errors import FieldError, IdempotencyMismatchError, InvalidInputError, StorageFullError
+from services.errors import (
+    FieldError,
+    IdempotencyMismatchError,
+    InvalidInputError,
+    StorageFullError,
+    TooLargeError,
+)
 from services.principal import Principal
 from services.relay import Relay
 from services.routing import lane_for
@@ -38,7 +44,9 @@ class Answer:
     replayed: bool = False
 
 
-def submit(relay: Relay, who: Principal, email: NewEmail, now: int, key: IdempotencyKey | None = None) -> Answer:
+def submit(
+    relay: Relay, who: Principal, email: NewEmail, now: int, key: IdempotencyKey | None = None
+) -> Answer:
     """Accept one email. ServiceError when it cannot be."""
     _check_disk(relay)
     checked = check(relay, email, now)
@@ -96,7 +104,7 @@ def _check_item(relay: Relay, email: NewEmail | InvalidInputError, now: int) -> 
         return check(relay, email, now)
     except InvalidInputError as exc:
         return exc
-    except submission.TooLargeError as exc:
+    except TooLargeError as exc:
         return InvalidInputError.of([FieldError("attachments", exc.message, exc.code)])
 
 

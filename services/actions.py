@@ -22,7 +22,14 @@ from services.routing import lane_for
 from services.submission import LATEST_SEND
 from utils.clock import iso
 
-OWN_EVENTS = ("cancelled", "changed", "erased", "expired", "requeued", "resolved")  # details that quote no reply
+OWN_EVENTS = (
+    "cancelled",
+    "changed",
+    "erased",
+    "expired",
+    "requeued",
+    "resolved",
+)  # details that quote no reply
 
 
 class Unset(Enum):
@@ -58,7 +65,9 @@ def retry(relay: Relay, tenant: str | None, email_id: int, now: int) -> None:
     def job() -> None:
         email = find(tenant, email_id)
         if email.state not in (State.FAILED, State.CANCELLED, State.UNKNOWN):
-            raise ConflictError(f"it is {email.state}: only failed, cancelled or unknown mail can be sent again")
+            raise ConflictError(
+                f"it is {email.state}: only failed, cancelled or unknown mail can be sent again"
+            )
         if not email.has_content:
             raise ConflictError("its content was erased", code="CONTENT_ERASED")
         if email.expires_at is not None and email.expires_at <= now:

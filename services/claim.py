@@ -59,7 +59,9 @@ def candidates(now: int) -> list[SmtpConfig]:
         if readiness.standing_hold(config, state, now) is None:
             ready[config.id] = (config, state)
     heads = _heads(ready)
-    ranked = sorted(heads, key=lambda one: (heads[one], -(random.random() ** (1 / max(ready[one][0].weight, 0.01)))))
+    ranked = sorted(
+        heads, key=lambda one: (heads[one], -(random.random() ** (1 / max(ready[one][0].weight, 0.01))))
+    )
     return [ready[one][0] for one in ranked if quota.room(ready[one][0], now) != 0]
 
 
@@ -84,7 +86,9 @@ def _claim(config_id: int, instance_id: int, now: int, want: int, connected: boo
     state = Health.get_by_id(config_id)
     if readiness.standing_hold(config, state, now) is not None:
         return None
-    if not connected and readiness.connections_open(config_id) >= readiness.connections_allowed(config, state):
+    if not connected and readiness.connections_open(config_id) >= readiness.connections_allowed(
+        config, state
+    ):
         return None
     probing = state.open_until is not None
     emails = _affordable(config, now, _in_turn(config, now, 1 if probing else want))
@@ -144,7 +148,7 @@ def _in_turn(config: SmtpConfig, now: int, want: int) -> list[Queued]:
     waiting = [(tenant, _front(lane, want, fits, now)) for lane, tenant, _ in lanes]
     if len(waiting) == 1:
         return waiting[0][1]
-    return [email for email in _alternate(waiting)][:want]
+    return _alternate(waiting)[:want]
 
 
 def _alternate(waiting: list[tuple[str, list[Queued]]]) -> list[Queued]:
@@ -176,5 +180,3 @@ def _front(lane_id: int, want: int, fits: int | None, now: int) -> list[Queued]:
         lane_id, now, fits, fits, want,
     )  # fmt: skip
     return [Queued(*one) for one in found]
-
-

@@ -62,5 +62,3 @@ def _attachments(email_id: int) -> list[Attachment]:
             email_id,
         )
     ]
-
-

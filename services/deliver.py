@@ -119,7 +119,8 @@ class Delivery:
             return self._fail(current, error, None, dot_sent=False)
         dot_at = self._monitor.now()
         if not self._record(current.leased):
-            return self._fence_lost(current)
+            self._fence_lost(current)
+            return None
         following = self._next()
         self._show("body", current)
         try:
@@ -189,7 +190,9 @@ class Delivery:
         stage: str, dot_at: int | None, dot_sent: bool = False,
     ) -> None:  # fmt: skip
         leased, now = current.leased, self._monitor.now()
-        outcome = decide(len(leased.recipients), envelope=replies, final=final, error=error, dot_sent=dot_sent)
+        outcome = decide(
+            len(leased.recipients), envelope=replies, final=final, error=error, dot_sent=dot_sent
+        )
         self._unrecorded.append(Finished(leased, outcome, stage, dot_at, now))
         log.info(
             "action=%s email=%s config=%s stage=%s reply=%r",
@@ -205,7 +208,9 @@ class Delivery:
     def _continue(self, leased: Leased, outcome: Outcome) -> None:
         """452 4.5.3: the recipients that did not fit go at once, in a further transaction."""
         rest = tuple(
-            one for one, (verdict, _) in zip(leased.recipients, outcome.results, strict=True) if verdict is Verdict.AGAIN
+            one
+            for one, (verdict, _) in zip(leased.recipients, outcome.results, strict=True)
+            if verdict is Verdict.AGAIN
         )
         self._waiting.appendleft(replace(leased, recipients=rest))
 

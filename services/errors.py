@@ -22,7 +22,12 @@ class ServiceError(Exception):
     code = "BAD_REQUEST"
 
     def __init__(
-        self, message: str, *, code: str | None = None, field: str | None = None, details: list[FieldError] | None = None
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        field: str | None = None,
+        details: list[FieldError] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -40,7 +45,9 @@ class InvalidInputError(ServiceError):
     def of(cls, details: list[FieldError]) -> InvalidInputError:
         first = details[0]
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-        return cls(f"{first.field}: {first.message}{more}", code=first.code, field=first.field, details=details)
+        return cls(
+            f"{first.field}: {first.message}{more}", code=first.code, field=first.field, details=details
+        )
 
 
 class NotAuthenticatedError(ServiceError):

@@ -54,7 +54,9 @@ def _shares(streams: Sequence[_Stream], position: int, now: int, end: int) -> li
     """How many of the emails ahead each config takes. Of equal times, the first config's counts first."""
     if not position:
         return [0] * len(streams)
-    last = now + bisect_left(range(now, end), position, key=lambda time: sum(one.sent_by(time) for one in streams))
+    last = now + bisect_left(
+        range(now, end), position, key=lambda time: sum(one.sent_by(time) for one in streams)
+    )
     shares = [one.sent_by(last - 1) for one in streams]
     for index, one in enumerate(streams):
         shares[index] += min(one.sent_by(last) - shares[index], position - sum(shares))
@@ -80,7 +82,9 @@ class _Window:
         return time
 
     def spend(self, minute: int, units: int) -> None:
-        at = bisect_right(self._minutes, minute)  # not at the end only where a clock set back left later buckets
+        at = bisect_right(
+            self._minutes, minute
+        )  # not at the end only where a clock set back left later buckets
         self._minutes.insert(at, minute)
         self._units.insert(at, units)
         self.total += units
@@ -176,16 +180,14 @@ class _Stream:
         """Blocks (start, emails), until they are found to repeat."""
         cursor, cost, pace = self.start, self.account.cost, self.account.pace
         windows = _windows(self.account.used, self.limits, cursor)
-        period, settling = self._period()
-        begin = cursor // MINUTE
+        period, begin = self._period(), cursor // MINUTE
         boundary, emails, shape = begin + period, 0, None
         while True:
             cursor = _free(windows, cost, cursor)
             while cursor // MINUTE >= boundary:
                 before, shape = shape, [cursor - boundary * MINUTE, *(one.shape(boundary) for one in windows)]
-                repeats = before == shape and boundary - begin > settling
                 self.cycle_emails, emails = self.totals[-1] - emails, self.totals[-1]
-                if self.cycle_emails and (repeats or boundary - begin > _SETTLED):
+                if self.cycle_emails and (before == shape or boundary - begin > _SETTLED):
                     self.cycle, self.cycle_start = period * MINUTE, (boundary - period) * MINUTE
                     return
                 boundary += period
@@ -196,8 +198,7 @@ class _Stream:
             yield cursor, count
             cursor += count * pace
 
-    def _period(self) -> tuple[int, int]:
-        """Minutes after which the pattern repeats, and how long the present use may still disturb it."""
+    def _period(self) -> int:
+        """Minutes after which the pattern will repeat, once the use before now has left the windows."""
         hourly, daily = self.account.hourly_limit, self.account.daily_limit
-        day_binds = daily and not 0 < 24 * hourly <= daily
-        return (DAY_SPAN if day_binds else HOUR_SPAN), (DAY_SPAN + HOUR_SPAN if daily else 0)
+        return DAY_SPAN if daily and not 0 < 24 * hourly <= daily else HOUR_SPAN

@@ -44,8 +44,12 @@ class _Queue(Collector):
             emails.add_metric([state], count)
         yield emails
         oldest = self._stats["oldest_waiting_seconds"] or 0
-        yield GaugeMetricFamily("mailferry_queue_oldest_age_seconds", "Longest wait of queued mail", value=oldest)
-        yield GaugeMetricFamily("mailferry_paused", "1 while the relay is paused", value=int(self._stats["paused"]))
+        yield GaugeMetricFamily(
+            "mailferry_queue_oldest_age_seconds", "Longest wait of queued mail", value=oldest
+        )
+        yield GaugeMetricFamily(
+            "mailferry_paused", "1 while the relay is paused", value=int(self._stats["paused"])
+        )
 
     def _rates(self) -> Iterator[Metric]:
         yield CounterMetricFamily("mailferry_accepted", "Emails accepted, ever", value=_ever("emails"))
@@ -59,8 +63,12 @@ class _Queue(Collector):
     def _configs(self) -> Iterator[Metric]:
         labels = ["config", "config_id"]  # names are unique for a tenant only
         used = GaugeMetricFamily("mailferry_config_used", "Quota used", labels=[*labels, "window"])
-        limit = GaugeMetricFamily("mailferry_config_limit", "Quota, where there is one", labels=[*labels, "window"])
-        broken = GaugeMetricFamily("mailferry_config_breaker_open", "1 while open or half-open", labels=labels)
+        limit = GaugeMetricFamily(
+            "mailferry_config_limit", "Quota, where there is one", labels=[*labels, "window"]
+        )
+        broken = GaugeMetricFamily(
+            "mailferry_config_breaker_open", "1 while open or half-open", labels=labels
+        )
         held = GaugeMetricFamily("mailferry_config_held", "1 while anything holds it", labels=labels)
         connections = GaugeMetricFamily("mailferry_config_connections", "Open connections", labels=labels)
         for config in self._stats["configs"]:

@@ -30,7 +30,9 @@ def standing_hold(config: SmtpConfig, health: Health, now: int) -> Hold | None:
     if health.paused:
         return Hold("paused", None, "paused by a person")
     if health.pause_until is not None and health.pause_until > now:
-        return Hold("provider_pause", health.pause_until, health.pause_reason or "the provider asked for a pause")
+        return Hold(
+            "provider_pause", health.pause_until, health.pause_reason or "the provider asked for a pause"
+        )
     if health.open_until is not None:
         if health.open_until > now:
             return Hold("breaker", health.open_until, health.open_reason or "connection failures")
@@ -60,6 +62,8 @@ def _quota_hold(config: SmtpConfig, now: int) -> Hold | None:
     if kind is None:
         return None
     used, limit = (
-        (windows.day_used, windows.day_limit) if kind == "quota_day" else (windows.hour_used, windows.hour_limit)
+        (windows.day_used, windows.day_limit)
+        if kind == "quota_day"
+        else (windows.hour_used, windows.hour_limit)
     )
     return Hold(kind, windows.next_free_at, f"{used} of {limit} {windows.unit} used")

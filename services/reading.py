@@ -54,7 +54,9 @@ def raw(relay: Relay, tenant: str | None, email_id: int) -> bytes:
         raise NotFoundError("the content of this email was erased")
     config = _config(email) or _likely_config(email)
     if config is None:
-        raise ConflictError("no SMTP config may carry this email, so its sender is not known", code="NO_SMTP_CONFIG")
+        raise ConflictError(
+            "no SMTP config may carry this email, so its sender is not known", code="NO_SMTP_CONFIG"
+        )
     return compose.message(email, config)
 
 
@@ -110,7 +112,9 @@ def _config(email: Email) -> SmtpConfig | None:
 def _likely_config(email: Email) -> SmtpConfig | None:
     served = Route.select(Route.smtp_config_id).where(Route.lane_id == email.lane_id)
     query = SmtpConfig.select().where(SmtpConfig.id.in_(served))
-    found: SmtpConfig | None = query.order_by(SmtpConfig.active.desc(), SmtpConfig.weight.desc(), SmtpConfig.id).first()
+    found: SmtpConfig | None = query.order_by(
+        SmtpConfig.active.desc(), SmtpConfig.weight.desc(), SmtpConfig.id
+    ).first()
     return found
 
 
@@ -132,7 +136,8 @@ def _attempt(one: Attempt, names: dict[int, str]) -> dict[str, Any]:
         "code": one.code,
         "reply": one.reply,
         "replies": [
-            {"address": address, "verdict": verdict, "reply": reply} for address, verdict, reply in one.replies or []
+            {"address": address, "verdict": verdict, "reply": reply}
+            for address, verdict, reply in one.replies or []
         ],
     }
 

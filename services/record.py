@@ -20,7 +20,9 @@ from services.retry import GiveUp, RetryAt, next_attempt
 from services.smtp import Reply
 from utils.clock import HOUR, MINUTE
 
-LOST_DELAY = MINUTE  # lets other mail pass an email that lost its connection, to learn which of the two is ill
+LOST_DELAY = (
+    MINUTE  # lets other mail pass an email that lost its connection, to learn which of the two is ill
+)
 LOSSES_TO_BLAME = 2
 AFTER_MAIL = ("mail", "rcpt", "data", "body")
 
@@ -89,7 +91,9 @@ def give_back(leased_ids: list[int], lease: int, now: int) -> None:
 def _stage(leased: Leased, now: int) -> bool:
     minute = quota.minute_of(now)
     found = row(
-        "SELECT charged_minute FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL", leased.email_id, leased.lease
+        "SELECT charged_minute FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL",
+        leased.email_id,
+        leased.lease,
     )
     if found is None:
         return False
@@ -199,7 +203,9 @@ def _record_recipients(done: Finished, resend: bool) -> None:
     """Recipients whose fate is unknown are tried again where the email says `resend`, else they stay unknown."""
     email_id = done.leased.email_id
     results = done.outcome.results
-    states = [RecipientState.RETRY if v is Verdict.UNKNOWN and resend else _VERDICT_STATE[v] for v, _ in results]
+    states = [
+        RecipientState.RETRY if v is Verdict.UNKNOWN and resend else _VERDICT_STATE[v] for v, _ in results
+    ]
     run_many(
         "UPDATE recipients SET state = ?, code = ?, reply = ? WHERE email_id = ? AND position = ?",
         [
@@ -290,4 +296,3 @@ def _settle_late(done: Finished) -> None:
         email_id, done.finished_at, again=None, sort_step=0, retry_count=count[0], lost_count=count[1],
         summary=done.outcome.summary,
     )  # fmt: skip
-

@@ -62,7 +62,12 @@ def _leases(policy: Policy, instance_id: int, now: int, why: str) -> tuple[int, 
         if dot_at is None and not why:
             _return(email_id, now, "its process ended before the final dot")
         else:
-            _lose(policy, email_id, why or "the process ended after the final dot, before the server's answer", now)
+            _lose(
+                policy,
+                email_id,
+                why or "the process ended after the final dot, before the server's answer",
+                now,
+            )
             lost += 1
     return len(claimed) - lost, lost
 
@@ -88,7 +93,8 @@ def _lose(policy: Policy, email_id: int, why: str, now: int) -> None:
     if why == "reboot":
         why = "the machine went down while it was being sent"
     email = row(
-        "SELECT carrier_id, instance_id, claimed_at, dot_at, retry_count, lost_count, on_unknown FROM emails WHERE id = ?",
+        "SELECT carrier_id, instance_id, claimed_at, dot_at, retry_count, lost_count, on_unknown"
+        " FROM emails WHERE id = ?",
         email_id,
     )
     assert email is not None

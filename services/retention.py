@@ -53,7 +53,9 @@ def prune_sandbox(keep: int = SANDBOX_KEPT) -> int:
         return 0
 
     def step() -> int:
-        old = rows("SELECT id, size FROM sandbox_messages WHERE id <= ? ORDER BY id LIMIT ?", newest[0][0], STEP)
+        old = rows(
+            "SELECT id, size FROM sandbox_messages WHERE id <= ? ORDER BY id LIMIT ?", newest[0][0], STEP
+        )
         ids = _bounded(old)
         return run(f"DELETE FROM sandbox_messages WHERE id IN ({marks(len(ids))})", *ids)
 
@@ -63,7 +65,9 @@ def prune_sandbox(keep: int = SANDBOX_KEPT) -> int:
 def drop_contents(ids: list[int]) -> None:
     """Erase what emails say, and attachments that no other email has. Inside a write job."""
     these = f"({marks(len(ids))})"
-    blobs = [blob for (blob,) in rows(f"SELECT DISTINCT blob_id FROM attachments WHERE email_id IN {these}", *ids)]
+    blobs = [
+        blob for (blob,) in rows(f"SELECT DISTINCT blob_id FROM attachments WHERE email_id IN {these}", *ids)
+    ]
     run(f"DELETE FROM attachments WHERE email_id IN {these}", *ids)
     run(f"DELETE FROM contents WHERE email_id IN {these}", *ids)
     run(f"UPDATE emails SET has_content = 0 WHERE id IN {these}", *ids)
@@ -89,7 +93,9 @@ def _drop(ids: list[int]) -> None:
 
 def _step(before: int, has_content: int, drop: Callable[[list[int]], None]) -> int:
     old = rows(
-        f"SELECT id, size FROM emails WHERE {_OVER.format(has_content)} ORDER BY finished_at LIMIT ?", before, STEP
+        f"SELECT id, size FROM emails WHERE {_OVER.format(has_content)} ORDER BY finished_at LIMIT ?",
+        before,
+        STEP,
     )
     ids = _bounded(old)
     if ids:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from models.database import row, rows, run, run_many
 from models.smtp_config import Lane, SmtpConfig
-from services.errors import InvalidInputError, FieldError
+from services.errors import FieldError, InvalidInputError
 from utils.addresses import domain_of
 
 
@@ -52,7 +52,9 @@ def config_changed(config_id: int) -> None:
         _retire_sandbox()
     run("DELETE FROM routes WHERE smtp_config_id = ?", config_id)
     served = [lane.id for lane in Lane.select() if _serves(config, lane)]
-    run_many("INSERT INTO routes (smtp_config_id, lane_id) VALUES (?, ?)", [(config_id, lane) for lane in served])
+    run_many(
+        "INSERT INTO routes (smtp_config_id, lane_id) VALUES (?, ?)", [(config_id, lane) for lane in served]
+    )
 
 
 def config_removed(config_id: int) -> None:
@@ -71,7 +73,8 @@ def _retire_sandbox() -> None:
     retired = rows("UPDATE smtp_configs SET weight = 0 WHERE sandbox AND weight > 0 RETURNING id")
     for (sandbox,) in retired:
         run(
-            "DELETE FROM routes WHERE smtp_config_id = ? AND lane_id IN (SELECT id FROM lanes WHERE smtp_config_id = 0)",
+            "DELETE FROM routes WHERE smtp_config_id = ?"
+            " AND lane_id IN (SELECT id FROM lanes WHERE smtp_config_id = 0)",
             sandbox,
         )
 
@@ -99,14 +102,18 @@ def _lane(tenant: str, smtp_config_id: int, sender: str) -> int:
         return int(found[0])
     lane = Lane.create(tenant=tenant, smtp_config_id=smtp_config_id, sender=sender)
     served_by = [config.id for config in SmtpConfig.select() if _serves(config, lane)]
-    run_many("INSERT INTO routes (smtp_config_id, lane_id) VALUES (?, ?)", [(one, lane.id) for one in served_by])
+    run_many(
+        "INSERT INTO routes (smtp_config_id, lane_id) VALUES (?, ?)", [(one, lane.id) for one in served_by]
+    )
     return int(lane.id)
 
 
 def _check_pin(tenant: str, sender: str, smtp_config_id: int) -> None:
     config = SmtpConfig.get_or_none(SmtpConfig.id == smtp_config_id)
     if config is None or not may_use(config, tenant):
-        raise InvalidInputError.of([FieldError("smtp_config_id", "no such SMTP config", "UNKNOWN_SMTP_CONFIG")])
+        raise InvalidInputError.of(
+            [FieldError("smtp_config_id", "no such SMTP config", "UNKNOWN_SMTP_CONFIG")]
+        )
     if not may_send_as(config, sender):
         raise InvalidInputError.of([
             FieldError("sender", f"the SMTP config {config.name!r} may not send as this address", "SENDER_NOT_ALLOWED")

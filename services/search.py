@@ -56,7 +56,16 @@ def by_status(tenant: str | None, status: str, limit: int, offset: int) -> list[
     _check_status(status)
     sql, params = query(tenant, Filters(status=status), MAX_ID)
     ids = [int(one) for (one,) in rows(f"{sql} LIMIT ? OFFSET ?", *params, limit, offset)]
-    names = ("id", "subject", "status", "priority", "retry_count", "created_at", "updated_at", "error_message")
+    names = (
+        "id",
+        "subject",
+        "status",
+        "priority",
+        "retry_count",
+        "created_at",
+        "updated_at",
+        "error_message",
+    )
     return [{name: item[name] for name in names} for item in _items(ids)]
 
 
@@ -114,9 +123,13 @@ def _on_email(tenant: str | None, filters: Filters) -> Terms:
     if filters.ids is not None:
         terms.append((f"e.id IN ({marks(len(filters.ids))})", list(filters.ids)))
     if filters.since is not None:
-        terms.append(("e.id >= ? AND e.created_at >= ?", [first_id_at(filters.since - CLOCK_SLACK), filters.since]))
+        terms.append(
+            ("e.id >= ? AND e.created_at >= ?", [first_id_at(filters.since - CLOCK_SLACK), filters.since])
+        )
     if filters.until is not None:
-        terms.append(("e.id < ? AND e.created_at < ?", [first_id_at(filters.until + CLOCK_SLACK), filters.until]))
+        terms.append(
+            ("e.id < ? AND e.created_at < ?", [first_id_at(filters.until + CLOCK_SLACK), filters.until])
+        )
     if filters.q is not None:
         terms.append(_containing(filters.q))
     return terms
@@ -184,7 +197,9 @@ def _cursor_of(last_id: int) -> str:
 
 def _id_of(cursor: str) -> int:
     try:
-        kind, _, number = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).partition(b":")
+        kind, _, number = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).partition(
+            b":"
+        )
         last_id = int(number)
     except (ValueError, binascii.Error):
         kind, last_id = b"", 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,6 +18,7 @@ from services.switches import relay_paused
 from utils.clock import DAY, HOUR, MINUTE, SECOND, iso_or_none, monotonic
 
 AGES = (("1m", MINUTE), ("5m", 5 * MINUTE), ("15m", 15 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR), ("1d", DAY))
+PRIORITIES = range(1, 6)
 PERIODS = (("1m", MINUTE), ("5m", 5 * MINUTE), ("60m", HOUR))
 POOL = None  # the row of unpinned mail
 FINISHED_SEEN = 50_000  # newest finished emails that a rate looks at
@@ -65,40 +66,44 @@ def _by_state(tenant: str | None) -> list[tuple[Any, ...]]:
 
 
 def _waiting(tenant: str | None, now: int) -> tuple[dict[str, Any], dict[str, Any], int | None]:
-    """Counts by state and priority; the table of ages and configs of queued and retried mail; and since when the queued
-    email that has waited longest could have gone."""
+    """Counts by state and priority; the table of ages and configs of queued and retried mail; and since when the
+    queued email that has waited longest could have gone. Scheduled mail waits because it was asked to."""
+    by_priority, since = {}, None
+    for state in (State.QUEUED, State.RETRY, State.SCHEDULED):
+        source, params = _of_state(state, tenant)
+        sums = ", ".join(f"total(priority = {n})" for n in PRIORITIES)
+        found = row(f"SELECT min(available_at), {sums} FROM {source}", *params)
+        assert found is not None
+        by_priority[str(state)] = {str(n): int(count) for n, count in zip(PRIORITIES, found[1:], strict=True)}
+        since = found[0] if state == State.QUEUED else since
     ids = [first_id_at(now - age) for _, age in AGES]  # ids follow the time of acceptance
-    by_priority: dict[str, dict[str, int]] = {
-        state: {str(n): 0 for n in range(1, 6)} for state in (State.QUEUED, State.RETRY, State.SCHEDULED)
-    }
     table: dict[int | None, list[int]] = defaultdict(lambda: [0] * (len(AGES) + 1))
-    since = None
-    for state, config_id, priority, available_at, total, *younger in _piles(tenant, ids):
-        by_priority[state][str(priority)] += total
-        if state == State.SCHEDULED:
-            continue  # it waits because it was asked to
-        if state == State.QUEUED:
-            since = available_at if since is None else min(since, available_at)
-        edges = [0, *younger, total]
-        for column, (low, high) in enumerate(pairwise(edges)):
+    for config_id, total, *younger in _piles(tenant, ids):
+        for column, (low, high) in enumerate(pairwise([0, *younger, total])):
             table[config_id][column] += high - low
     return by_priority, _table(table), since
 
 
-def _piles(tenant: str | None, ids: list[int]) -> Iterable[tuple[Any, ...]]:
-    """(state, pinned config, priority, earliest available_at, emails, those from each of `ids` on)."""
+def _piles(tenant: str | None, ids: list[int]) -> Iterator[tuple[Any, ...]]:
+    """(pinned config, emails, those from each of `ids` on), lane by lane."""
     younger = ", ".join("sum(id >= ?)" for _ in ids)
-    for state in (State.QUEUED, State.RETRY, State.SCHEDULED):
-        source, params = "emails WHERE", list[Any]()
-        if tenant is not None:
-            # Left to itself, SQLite would read all that is queued.
-            source = "emails INDEXED BY emails_queued WHERE" if state == State.QUEUED else source
-            source, params = f"{source} lane_id IN (SELECT id FROM lanes WHERE tenant = ?) AND", [tenant]
-        yield from rows(
-            f"SELECT '{state}', smtp_config_id, priority, min(available_at), count(*), {younger}"
-            f" FROM {source} state = '{state}' GROUP BY smtp_config_id, priority",
-            *ids, *params,
-        )  # fmt: skip
+    pinned: dict[int, int | None] = dict(rows("SELECT id, nullif(smtp_config_id, 0) FROM lanes"))
+    for state in (State.QUEUED, State.RETRY):
+        source, params = _of_state(state, tenant, in_index=True)
+        found = rows(f"SELECT lane_id, count(*), {younger} FROM {source} GROUP BY lane_id", *ids, *params)
+        yield from ((pinned.get(lane), *counts) for lane, *counts in found)
+
+
+def _of_state(state: State, tenant: str | None, in_index: bool = False) -> tuple[str, list[Any]]:
+    """FROM … WHERE of a state's emails. `in_index`: the index of the queue alone will do, without the rows.
+
+    A tenant's queue is found by its lanes; left to itself, SQLite would read all that is queued.
+    """
+    mine, params = (
+        ("", []) if tenant is None else ("lane_id IN (SELECT id FROM lanes WHERE tenant = ?) AND", [tenant])
+    )
+    by_lane = state == State.QUEUED and (in_index or tenant is not None)
+    return f"emails {'INDEXED BY emails_queued' if by_lane else ''} WHERE {mine} state = '{state}'", params
 
 
 def _table(table: dict[int | None, list[int]]) -> dict[str, Any]:
@@ -118,7 +123,11 @@ def _table(table: dict[int | None, list[int]]) -> dict[str, Any]:
 
 
 def _rates(tenant: str | None, now: int) -> dict[str, dict[str, float]]:
-    rates = {"accepted": {name: round(_accepted(tenant, now - span) / (span / MINUTE), 2) for name, span in PERIODS}}
+    rates = {
+        "accepted": {
+            name: round(_accepted(tenant, now - span) / (span / MINUTE), 2) for name, span in PERIODS
+        }
+    }
     ended = _ended(tenant, now - HOUR)
     # Of more than we look at, the rate over the time that those took is the truth.
     seen = now - ended[-1][1] if len(ended) == FINISHED_SEEN else HOUR

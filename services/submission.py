@@ -78,7 +78,7 @@ def check(relay: Relay, email: NewEmail, now: int) -> Checked:
     wrong: list[FieldError] = []
     recipients = _recipients(email, wrong)
     reply_to = list(_addresses("reply_to", email.reply_to, wrong))
-    sender = _try(wrong, "sender", lambda: parse_address(email.sender).email) if email.sender else ""
+    sender = _try(wrong, "sender", lambda: parse_address(email.sender or "").email) if email.sender else ""
     _check_headers(email, wrong)
     _check_times(email, now, wrong)
     if not email.html and not email.text:
@@ -87,7 +87,9 @@ def check(relay: Relay, email: NewEmail, now: int) -> Checked:
         raise InvalidInputError.of(wrong)
     size = _encoded_size(email)
     if size > relay.policy.max_message_bytes:
-        raise TooLargeError(f"the email would have {size} bytes; the limit is {relay.policy.max_message_bytes}")
+        raise TooLargeError(
+            f"the email would have {size} bytes; the limit is {relay.policy.max_message_bytes}"
+        )
     available_at = max(email.send_at or now, now)
     sort_at = available_at + (email.priority - 1) * relay.policy.priority_step
     return Checked(
@@ -154,7 +156,9 @@ def _recipients(email: NewEmail, wrong: list[FieldError]) -> list[tuple[str, Add
     if not email.to:
         wrong.append(FieldError("recipients", "at least one recipient is needed", "MISSING_RECIPIENTS"))
     if total > MAX_RECIPIENTS:
-        wrong.append(FieldError("recipients", f"{total} recipients; the limit is {MAX_RECIPIENTS}", "TOO_MANY"))
+        wrong.append(
+            FieldError("recipients", f"{total} recipients; the limit is {MAX_RECIPIENTS}", "TOO_MANY")
+        )
         return []
     kinds = (("to", "recipients", email.to), ("cc", "cc", email.cc), ("bcc", "bcc", email.bcc))
     seen: dict[str, tuple[str, Address]] = {}
@@ -182,7 +186,9 @@ def _try(wrong: list[FieldError], name: str, parse: Callable[[], T]) -> T | None
 def _check_headers(email: NewEmail, wrong: list[FieldError]) -> None:
     plain = [("subject", email.subject), ("sender_name", email.sender_name or "")]
     plain += [(f"attachments.{n}.filename", one.filename) for n, one in enumerate(email.attachments)]
-    plain += [(f"attachments.{n}.content_id", one.content_id or "") for n, one in enumerate(email.attachments)]
+    plain += [
+        (f"attachments.{n}.content_id", one.content_id or "") for n, one in enumerate(email.attachments)
+    ]
     pairs = [(name, "X-Check", value) for name, value in plain]
     pairs += [(f"headers.{name}", name, value) for name, value in email.headers]
     for place, name, value in pairs:
@@ -207,6 +213,3 @@ def _encoded_size(email: NewEmail) -> int:
 
 def _json(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False) if value else None
-
-
-

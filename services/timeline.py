@@ -52,4 +52,11 @@ def _line(
     at: int, kind: str, detail: str = "", smtp_config: str | None = None, code: int | None = None,
     reply: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    return {"at": at, "type": kind, "detail": detail, "smtp_config": smtp_config, "code": code, "reply": reply}
+    return {
+        "at": at,
+        "type": kind,
+        "detail": detail,
+        "smtp_config": smtp_config,
+        "code": code,
+        "reply": reply,
+    }

@@ -58,7 +58,9 @@ def _of_other(email: Email) -> Reason:
         return Reason("failed", f"It failed{error}.", name)
     if email.state == State.CANCELLED:
         return Reason("cancelled", "It was cancelled; it goes only when it is queued again.")
-    return Reason("unknown", f"Whether the server took it is not known: send it again, or settle it{error}.", name)
+    return Reason(
+        "unknown", f"Whether the server took it is not known: send it again, or settle it{error}.", name
+    )
 
 
 def _of_waiting(email: Email, now: int) -> Reason:

@@ -27,14 +27,18 @@ class Vault:
         try:
             return self._fernet.decrypt(token.encode()).decode()
         except InvalidToken:
-            raise DecryptionError("a stored password cannot be read with the present CREDENTIALS_KEY") from None
+            raise DecryptionError(
+                "a stored password cannot be read with the present CREDENTIALS_KEY"
+            ) from None
 
     def rotate(self, token: str) -> str:
         """The same value under the first key."""
         try:
             return self._fernet.rotate(token.encode()).decode()
         except InvalidToken:
-            raise DecryptionError("a stored password cannot be read with the present CREDENTIALS_KEY") from None
+            raise DecryptionError(
+                "a stored password cannot be read with the present CREDENTIALS_KEY"
+            ) from None
 
 
 class Signer:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from html import unescape
 
+_ATTRIBUTES = r"""(?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+|(?=>)|\Z))*+"""
+# The content of these is never text to read, and holds no tags up to the end tag.
+_SKIPPED = "(?i:script|style|title|textarea|iframe|noembed|noframes|xmp|template)"
 _TAG = re.compile(
-    r"""<(?:
-        (/?)([a-zA-Z][^\s/>]*+)
-        (?:>|((?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+|(?=>)|\Z))*+)(?:>|\Z))
+    rf"""<(?:
+        (?=[IiNnSsTtXx])({_SKIPPED})(?=[\s/>]){_ATTRIBUTES}>.*?(?:</(?i:\1)(?=[\s/>])[^>]*+>|\Z)
+        | (/?)([a-zA-Z][^\s/>]*+)(?:>|({_ATTRIBUTES})(?:>|\Z))
         | !--(?:-?>|.*?(?:--!?>|\Z))
         | [!?/][^>]*+(?:>|\Z)
     )""",
@@ -24,19 +27,18 @@ _DISPLAY_NONE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _URL = re.compile(r"(?:https?|ftp|mailto|tel|sms):\S", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:https?://|mailto:|tel:|sms:)", re.IGNORECASE)
 
-# Elements whose content is never text to read, up to their end tag whatever stands between.
-_SKIPPED = {
-    name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE)
-    for name in ("script", "style", "title", "textarea", "iframe", "noembed", "noframes", "xmp", "template")
-}
-_VOID = frozenset("area base br col embed hr img input link meta source wbr".split())
+_VOID = frozenset(
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr")
+)
 
 # 1: begins and ends on its own line; 2: with an empty line before and after.
 _LINES = """address article aside body caption center dd div dt fieldset figcaption footer form header html li
     main nav option section summary tbody tfoot thead tr"""
 _PARAGRAPHS = "blockquote details dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table ul"
 _GAPS = {**dict.fromkeys(_LINES.split(), 1), **dict.fromkeys(_PARAGRAPHS.split(), 2)}
-_SPECIAL = frozenset("a blockquote br hr img li ol pre td th ul".split())
+_SPECIAL = frozenset(("a", "blockquote", "br", "hr", "img", "li", "ol", "pre", "td", "th", "ul"))
+_SPECIAL_AT_END = frozenset(("a", "blockquote", "br", "ol", "pre", "ul"))
+_KNOWN = _SPECIAL | _GAPS.keys()
 _RULE = "-" * 20
 _DEEPEST = 8  # further levels of lists and quotes are not indented more
 
@@ -54,12 +56,12 @@ def _read(html: str, skip_hidden: bool) -> tuple[str, bool]:
     """The text, and whether every hidden element had its end tag."""
     page = _Page()
     position, hidden, depth = 0, "", 0
-    while match := _TAG.search(html, position):
-        start = match.start()
+    for match in _TAG.finditer(html):
+        start, end = match.span()
         if start > position and not hidden:
             page.text(html[position:start])
-        position = match.end()
-        slash, name, attributes = match.groups()
+        position = end
+        _, slash, name, attributes = match.groups()
         if not name:
             continue
         name = name.lower()
@@ -67,15 +69,13 @@ def _read(html: str, skip_hidden: bool) -> tuple[str, bool]:
             if name == hidden:
                 depth += -1 if slash else 1
                 hidden = hidden if depth else ""
-        elif slash:
-            page.close(name)
-        elif attributes and skip_hidden and name not in _SKIPPED and _is_hidden(attributes):
+        elif attributes and not slash and skip_hidden and _is_hidden(attributes):
             hidden, depth = ("", 0) if name in _VOID else (name, 1)
-        else:
-            page.open(name, attributes or "")
-        if name in _SKIPPED and not slash:
-            end = _SKIPPED[name].search(html, position)
-            position = end.start() if end else len(html)
+        elif name in _KNOWN:
+            if slash:
+                page.close(name)
+            else:
+                page.open(name, attributes or "")
     if not hidden:
         page.text(html[position:])
     return page.finish(), not hidden
@@ -123,13 +123,14 @@ class _Page:
         self.marker = ""
         self.lists: list[int | None] = []  # the next number of an <ol>, None for a <ul>
         self.quotes = self.pre = 0
-        self.href, self.label = "", 0  # of the open link: its target, and where its label begins in `out`
+        self.href = ""  # of the open link
+        self.label: list[str] = []
 
     def text(self, data: str) -> None:
         if "&" in data:
             data = _decoded(data)
         if self.pre:
-            self._put(data)
+            self._put(data.removeprefix("\n") if self.gap else data)
             return
         words = data.split()
         if not words:
@@ -149,7 +150,7 @@ class _Page:
 
     def close(self, name: str) -> None:
         gap = _GAPS.get(name, 0)
-        if name in _SPECIAL:
+        if name in _SPECIAL_AT_END:
             gap = self._close_special(name, gap)
         if gap > self.gap:
             self.gap = gap
@@ -164,7 +165,7 @@ class _Page:
             self.cell = True
         elif name == "a":
             self._end_link()
-            self.href, self.label = _attributes(attributes).get("href", ""), len(self.out)
+            self.href, self.label = _attributes(attributes).get("href", ""), []
         elif name == "br":
             self.breaks += 1
         elif name == "img":
@@ -195,6 +196,8 @@ class _Page:
             self.marker = ""
         elif name == "pre":
             self.pre = max(self.pre - 1, 0)
+            if self.out:
+                self.out[-1] = self.out[-1].removesuffix("\n")
         elif name == "blockquote":
             self.quotes = max(self.quotes - 1, 0)
         return gap
@@ -218,6 +221,8 @@ class _Page:
         elif self.space:
             self.out.append(" ")
         self.out.append(piece)
+        if self.href:
+            self.label.append(piece)
         self.gap = self.breaks = 0
         self.cell = self.space = False
 
@@ -236,7 +241,7 @@ class _Page:
         self.href = ""
         if not _URL.match(url):
             return
-        label = "".join(self.out[self.label :]).strip()
+        label = "".join(self.label).strip()
         shown = url[7:].partition("?")[0] if url[:7].lower() == "mailto:" else url
         if not label:
             self._put(shown)

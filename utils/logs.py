@@ -2,11 +2,12 @@
 
 A record about mail names what happened and to which email: `log.info("action=deferred email=%d code=%d", …)`.
 `key=value` words become fields of the JSON object, as does what `extra=` adds; a value with spaces goes in
-double quotes (`detail="421 try later"`), for which `quoted` is there.
+quotes (`detail="421 try later"`), for which `%r` and `quoted` are there.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import re
@@ -14,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any, TextIO
 
@@ -21,7 +23,7 @@ _MASK = "***"
 _MIN_SECRET = 4  # masking anything shorter would eat ordinary words
 _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _RESERVED = {"ts", "level", "logger", "message"}
-_FIELD = re.compile(r'(?<!\S)([a-z_]+)=("(?:[^"\\]|\\.)*"|\S+)')
+_FIELD = re.compile(r"""(?<!\S)([a-z_]+)=("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+)""")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Libraries that tell every connection or every job.
 _CHATTY = ("apscheduler", "mail.log")
@@ -121,11 +123,11 @@ def _word(value: Any) -> str:
 
 
 def _value(text: str) -> str | int:
-    if text.startswith('"') and text.endswith('"') and len(text) > 1:
-        try:
-            return str(json.loads(text, strict=False))
-        except ValueError:
-            return text
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        for read in (json.loads, ast.literal_eval):
+            with suppress(ValueError, SyntaxError):
+                return str(read(text))
+        return text[1:-1]
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text
 
 

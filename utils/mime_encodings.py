@@ -101,7 +101,7 @@ def _split(text: str, first: int, room: int, size_of: Callable[[str], int]) -> l
     return [*parts, text[start:]]
 
 
-def extended_parameter(name: str, value: str, width: int = 60) -> list[str]:
+def extended_parameter(name: str, value: str, width: int = 54) -> list[str]:
     """`name*=utf-8''…`, or `name*0*=…` and on when longer than `width`; escapes are never split."""
     escaped = quote(value, safe="!#$&+-.^_`|~")
     if len(escaped) <= width:

@@ -158,6 +158,7 @@ def disposition(kind: str, filename: str) -> str:
     The extended form (RFC 2231) comes first: readers that take the first of two names then take the true one.
     """
     refuse_controls("a file name", filename)
+    filename = filename.strip()
     if not filename:
         return f"Content-Disposition: {kind}"
     if _PLAIN_FILENAME.fullmatch(filename) and "=?" not in filename:

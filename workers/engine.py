@@ -29,7 +29,12 @@ class Engine:
     """Start once per process, after forking; `drain` ends it."""
 
     def __init__(
-        self, relay: Relay, *, workers: int, lease_seconds: float = 60.0, open_connection: Open = Connection.open
+        self,
+        relay: Relay,
+        *,
+        workers: int,
+        lease_seconds: float = 60.0,
+        open_connection: Open = Connection.open,
     ) -> None:
         self.relay = relay
         self.pace = Pace()
@@ -67,7 +72,9 @@ class Engine:
         return self._workers
 
     def alive(self) -> bool:
-        return not self.stopping and self._timekeeper.is_alive() and any(one.is_alive() for one in self._workers)
+        return (
+            not self.stopping and self._timekeeper.is_alive() and any(one.is_alive() for one in self._workers)
+        )
 
     # What workers ask for.
 

@@ -39,7 +39,11 @@ class Membership:
 
     def _register(self) -> int:
         row = Instance.create(
-            boot_id=boot_id(), lock_name=self._lock.path.name, host=host_name(), pid=os.getpid(), started_at=now_ms()
+            boot_id=boot_id(),
+            lock_name=self._lock.path.name,
+            host=host_name(),
+            pid=os.getpid(),
+            started_at=now_ms(),
         )
         return int(row.id)
 
@@ -58,7 +62,11 @@ class Membership:
             returned, unknown = recover.take_back(self._policy, other.id, now_ms(), rebooted=rebooted)
             (self._folder / other.lock_name).unlink(missing_ok=True)
             log.warning(
-                "action=recovered instance=%s pid=%s returned=%s unknown=%s", other.id, other.pid, returned, unknown
+                "action=recovered instance=%s pid=%s returned=%s unknown=%s",
+                other.id,
+                other.pid,
+                returned,
+                unknown,
             )
             freed += returned + unknown
         return freed

@@ -28,7 +28,8 @@ class Jobs:
             return
         won = write(
             lambda: run(
-                "INSERT INTO leaders (name, instance_id) VALUES ('jobs', ?) ON CONFLICT DO NOTHING", self._instance_id
+                "INSERT INTO leaders (name, instance_id) VALUES ('jobs', ?) ON CONFLICT DO NOTHING",
+                self._instance_id,
             )
         )
         if won:

@@ -49,6 +49,10 @@ class SandboxServer:
         self._thread.start()
         log.info("action=sandbox_started port=%d", self.port)
 
+    def check(self) -> None:
+        """PortTakenError now, in the master, instead of in each of its workers."""
+        self._listen().close()
+
     def stop(self) -> None:
         """Closes the port and all connections."""
         if self._thread is not None:
@@ -59,10 +63,10 @@ class SandboxServer:
     def _listen(self) -> socket.socket:
         listener = socket.socket()
         try:
-            self._refuse_strangers()
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind((sandbox.HOST, self.port))
+            self._refuse_strangers()
             listener.listen(128)
         except OSError as error:
             listener.close()

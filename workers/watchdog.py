@@ -20,7 +20,9 @@ GRACE_SECONDS = 30.0  # for the thread to end by itself once its connection is s
 
 
 class Watchdog:
-    def __init__(self, engine: Engine, limits: dict[str, float] = LIMITS, grace: float = GRACE_SECONDS) -> None:
+    def __init__(
+        self, engine: Engine, limits: dict[str, float] = LIMITS, grace: float = GRACE_SECONDS
+    ) -> None:
         self._engine = engine
         self._limits = limits
         self._grace = grace

@@ -6,13 +6,15 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from models.database import database
+from models.smtp_config import SmtpConfig
 from services import claim as claims
 from services.claim import Claim
 from services.deliver import Delivery, connection_failed, leased_of
-from models.smtp_config import SmtpConfig
+from services.record import Leased
 from services.smtp import Connection, SmtpError
 from utils.clock import monotonic, now_ms
 
@@ -65,7 +67,12 @@ class Worker(threading.Thread):
 
     def at(self, stage: str, email_id: int, lease: int) -> None:
         progress = self.progress
-        progress.email_id, progress.lease, progress.since, progress.stage = email_id, lease, monotonic(), stage
+        progress.email_id, progress.lease, progress.since, progress.stage = (
+            email_id,
+            lease,
+            monotonic(),
+            stage,
+        )
 
     def is_kept_waiting(self) -> bool:
         """A server has been silent for so long that someone else should look after the other mail."""
@@ -83,7 +90,9 @@ class Worker(threading.Thread):
         connection = pool.take(config)
         want = engine.pace.batch_size(config.id)
         try:
-            claim = claims.claim(config.id, engine.instance_id, now_ms(), want, connected=connection is not None)
+            claim = claims.claim(
+                config.id, engine.instance_id, now_ms(), want, connected=connection is not None
+            )
         except BaseException:
             if connection is not None:
                 pool.discard(config.id, connection)
@@ -104,7 +113,7 @@ class Worker(threading.Thread):
         try:
             connection = kept or self._engine.pool.open(claim.config)
         except SmtpError as error:
-            self._until_done(lambda: connection_failed(self._engine.relay, batch, error, now_ms()))
+            self._until_done(partial(self._connection_failed, batch, error))
             self.progress.stage = ""
             return
         opened = monotonic()
@@ -119,7 +128,12 @@ class Worker(threading.Thread):
             self._until_done(delivery.settle)
             self.progress.stage, self.progress.connection = "", None
             self._engine.pool.keep(claim.config, delivery.connection)
-        self._engine.pace.learn(claim.config.id, (monotonic() - (opened if kept is None else began)) / len(batch))
+        self._engine.pace.learn(
+            claim.config.id, (monotonic() - (opened if kept is None else began)) / len(batch)
+        )
+
+    def _connection_failed(self, batch: list[Leased], error: SmtpError) -> None:
+        connection_failed(self._engine.relay, batch, error, now_ms())
 
     def _reopener(self, claim: Claim, kept: Connection | None) -> Callable[[], Connection] | None:
         if kept is None:
@@ -143,4 +157,3 @@ class Worker(threading.Thread):
                 if self._leaving():
                     return
                 self._engine.pause(TROUBLE_SECONDS)
-

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from peewee import (
-    BigIntegerField, BlobField, BooleanField, CompositeKey, Database, FloatField, IntegerField, JSONField, Model,
-    SmallIntegerField, TextField,
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CompositeKey,
+    Database,
+    FloatField,
+    IntegerField,
+    JSONField,
+    Model,
+    SmallIntegerField,
+    TextField,
 )  # fmt: skip
 from playhouse.migrate import SchemaMigrator
 from playhouse.sqlite_ext import AutoIncrementField
@@ -55,21 +64,29 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         class Meta:
             table_name = "emails"
 
-    Email.add_index(Email.lane_id, Email.sort_at, Email.id, where=(Email.state == "queued"), name="emails_queued")
     Email.add_index(
-        Email.available_at, where=Email.state.in_(["scheduled", "retry"]), name="emails_due"
+        Email.lane_id, Email.sort_at, Email.id, where=(Email.state == "queued"), name="emails_queued"
     )
-    Email.add_index(Email.expires_at, where=Email.expires_at.is_null(False), name="emails_expiring")
+    Email.add_index(Email.available_at, where=Email.state.in_(["scheduled", "retry"]), name="emails_due")
+    Email.add_index(
+        Email.expires_at,
+        where=Email.expires_at.is_null(False) & Email.state.in_(["scheduled", "queued", "retry"]),
+        name="emails_expiring",
+    )
     Email.add_index(Email.instance_id, where=(Email.state == "sending"), name="emails_claimed")
     Email.add_index(Email.lease, where=Email.lease.is_null(False), name="emails_leased")
     Email.add_index(Email.state, Email.id, name="emails_state")
     Email.add_index(Email.tenant, Email.id, name="emails_tenant")
     Email.add_index(Email.smtp_config_id, where=Email.smtp_config_id.is_null(False), name="emails_pinned")
     Email.add_index(
-        Email.finished_at, where=(Email.finished_at.is_null(False) & (Email.has_content == 1)), name="emails_full"
+        Email.finished_at,
+        where=(Email.finished_at.is_null(False) & (Email.has_content == 1)),
+        name="emails_full",
     )
     Email.add_index(
-        Email.finished_at, where=(Email.finished_at.is_null(False) & (Email.has_content == 0)), name="emails_purged"
+        Email.finished_at,
+        where=(Email.finished_at.is_null(False) & (Email.has_content == 0)),
+        name="emails_purged",
     )
 
     class Content(Base):
@@ -327,25 +344,27 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         class Meta:
             table_name = "sandbox_messages"
 
-    db.create_tables([
-        Email,
-        Content,
-        Recipient,
-        Tag,
-        Blob,
-        Attachment,
-        Attempt,
-        Event,
-        Idempotency,
-        SmtpConfig,
-        Health,
-        Slot,
-        Usage,
-        Lane,
-        Route,
-        Instance,
-        Leader,
-        Switch,
-        ApiKey,
-        SandboxMessage,
-    ])
+    db.create_tables(
+        [
+            Email,
+            Content,
+            Recipient,
+            Tag,
+            Blob,
+            Attachment,
+            Attempt,
+            Event,
+            Idempotency,
+            SmtpConfig,
+            Health,
+            Slot,
+            Usage,
+            Lane,
+            Route,
+            Instance,
+            Leader,
+            Switch,
+            ApiKey,
+            SandboxMessage,
+        ]
+    )

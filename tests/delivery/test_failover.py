@@ -142,7 +142,9 @@ def test_a_changed_config_gets_a_new_connection(relay: Relay, sink: Sink) -> Non
         sink.wait_for(1)
         write(
             lambda: run(
-                "UPDATE smtp_configs SET smtp_port = ?, updated_at = updated_at + 1 WHERE id = ?", other.port, config
+                "UPDATE smtp_configs SET smtp_port = ?, updated_at = updated_at + 1 WHERE id = ?",
+                other.port,
+                config,
             )
         )
         submit(relay)

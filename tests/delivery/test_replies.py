@@ -53,7 +53,9 @@ def test_an_accepted_email_is_sent_and_keeps_the_reply(relay: Relay, sink: Sink)
     assert health(config).failures == 0
 
 
-def test_recipients_that_are_refused_put_off_and_accepted_each_get_their_own_truth(relay: Relay, sink: Sink) -> None:
+def test_recipients_that_are_refused_put_off_and_accepted_each_get_their_own_truth(
+    relay: Relay, sink: Sink
+) -> None:
     config = add_config(sink.port)
     sink.reply_to_rcpt("later@example.com", "450 4.2.0 greylisted, come back")
     sink.reply_to_rcpt("never@example.com", "550 5.1.1 no such user")
@@ -178,7 +180,9 @@ def submit_to_b(relay: Relay, **fields: str) -> int:
 def play(relay: Relay, dialog: str) -> tuple[int, int]:
     """Deliver one email to a server that plays the dialog, until its attempt is recorded. (email, config)"""
     with ScriptedServer((DIALOGS / f"{dialog}.dialog").read_text()) as server:
-        login = {"username": "user", "password": relay.vault.encrypt("secret")} if dialog.endswith("auth") else {}
+        login = (
+            {"username": "user", "password": relay.vault.encrypt("secret")} if dialog.endswith("auth") else {}
+        )
         config = add_config(server.port, email_address="a@test", **login)
         one = submit_to_b(relay)
         with delivering(relay, workers=1, open_connection=open_impatiently):
@@ -189,7 +193,9 @@ def play(relay: Relay, dialog: str) -> tuple[int, int]:
 
 @pytest.mark.parametrize("how", ["stops", "closes", "resets"])
 @pytest.mark.parametrize("stage", BEFORE_MAIL)
-def test_a_connection_lost_before_mail_leaves_the_email_in_its_place(relay: Relay, how: str, stage: str) -> None:
+def test_a_connection_lost_before_mail_leaves_the_email_in_its_place(
+    relay: Relay, how: str, stage: str
+) -> None:
     one, config = play(relay, f"{how}-at-{stage}")
     assert state(one) == "queued"
     assert email(one)["retry_count"] == 0
@@ -227,7 +233,9 @@ def test_a_connection_lost_after_the_dot_is_held_where_the_email_says_so(relay: 
     assert set(recipient_states(one).values()) == {"unknown"}
 
 
-@pytest.mark.parametrize("dialog", ["421-at-connect", "endless-banner-slow", "endless-banner-fast", "garbage-banner"])
+@pytest.mark.parametrize(
+    "dialog", ["421-at-connect", "endless-banner-slow", "endless-banner-fast", "garbage-banner"]
+)
 def test_a_server_that_is_not_in_order_counts_against_the_config(relay: Relay, dialog: str) -> None:
     one, config = play(relay, dialog)
     assert state(one) == "queued"
@@ -237,7 +245,9 @@ def test_a_server_that_is_not_in_order_counts_against_the_config(relay: Relay, d
         assert attempts(one)[0]["code"] == 421
 
 
-def test_a_bad_certificate_counts_against_the_config_and_nothing_is_sent(relay: Relay, tmp_path: Path) -> None:
+def test_a_bad_certificate_counts_against_the_config_and_nothing_is_sent(
+    relay: Relay, tmp_path: Path
+) -> None:
     ca = TestCA(tmp_path)
     with Sink(tls=ca.server("127.0.0.1")) as sink:  # made by an authority that nobody trusts
         config = add_config(sink.port, use_tls=True, username="u", password=relay.vault.encrypt("p"))
@@ -259,7 +269,9 @@ def test_a_certificate_need_not_be_good_where_the_config_says_so(relay: Relay, t
             wait_for(lambda: state(one) == "sent")
 
 
-def test_an_email_that_breaks_connections_while_others_pass_is_blamed_itself(relay: Relay, sink: Sink) -> None:
+def test_an_email_that_breaks_connections_while_others_pass_is_blamed_itself(
+    relay: Relay, sink: Sink
+) -> None:
     config = add_config(sink.port)
     sink.hooks.on_rcpt = lambda recipient: "<close>" if recipient.startswith("poison") else None
     with delivering(relay, workers=1):

@@ -76,7 +76,9 @@ def test_the_answer_to_a_repeated_request_survives_a_restart(tmp_path: Path) -> 
             assert (again.status_code, again.json()) == (201, first)
             assert again.headers["Idempotent-Replayed"] == "true"
             other = daemon.http.post(
-                f"{daemon.url}/api/emails", json={**body, "subject": "other"}, headers={"Idempotency-Key": "k"}
+                f"{daemon.url}/api/emails",
+                json={**body, "subject": "other"},
+                headers={"Idempotency-Key": "k"},
             )
             assert other.status_code == 422
 
@@ -114,7 +116,9 @@ def test_each_email_is_sent_once_by_two_processes(tmp_path: Path) -> None:
         with Load(daemon.url, 6, {}) as load:
             time.sleep(3)
         end = time.monotonic() + 60
-        while time.monotonic() < end and daemon.get("/api/queue")["counts"].get("sent", 0) < len(load.accepted):
+        while time.monotonic() < end and daemon.get("/api/queue")["counts"].get("sent", 0) < len(
+            load.accepted
+        ):
             time.sleep(0.1)
         assert len({one.message_id for one in sink.messages}) == len(sink.messages) == len(load.accepted)
         assert query(daemon, "SELECT count(*) FROM leaders") == [(1,)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import logging
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 
+from models.database import row, rows, write
 from tests.support.app import CONFIG, EMAIL, MASTER_KEY, Caller, caller, running_app
 from utils.clock import now_ms
 
@@ -185,10 +187,34 @@ def test_a_body_over_the_limit_is_a_413(tmp_path: Any) -> None:
         assert service.post("/api/keys", {"name": "x" * 1_000_001}).status_code == 413
 
 
+def test_a_chunked_body_over_the_limit_is_a_413(tmp_path: Any) -> None:
+    with running_app(tmp_path, MAX_MESSAGE_MB="1") as app:
+        service = caller(app, MASTER_KEY)
+        for size, status in ((2_500_000, 413), (900_000, 201)):
+            data = json.dumps(EMAIL | {"html_content": "x" * size}).encode()
+            chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+            response = service.call(
+                "POST", "/api/emails", input_stream=io.BytesIO(data), content_type="application/json",
+                environ_overrides=chunked,
+            )  # fmt: skip
+            assert response.status_code == status
+
+
 def test_a_full_disk_is_a_507(tmp_path: Any) -> None:
     with running_app(tmp_path, MIN_FREE_MB="1000000") as app:
         response = caller(app, MASTER_KEY).post("/api/emails", EMAIL)
         assert (response.status_code, response.json["code"]) == (507, "STORAGE_FULL")
+
+
+def test_a_disk_that_fills_up_meanwhile_is_a_507(service: Caller) -> None:
+    def fill() -> None:
+        (pages,) = row("PRAGMA page_count") or (0,)
+        rows(f"PRAGMA max_page_count = {pages}")
+
+    write(fill)
+    response = service.post("/api/emails", EMAIL | {"html_content": "x" * 500_000})
+    assert (response.status_code, response.json["code"]) == (507, "STORAGE_FULL")
+    assert service.get("/api/emails").json["emails"] == []
 
 
 def test_an_accident_is_a_500_without_internals(app: APIFlask, service: Caller, caplog: Any) -> None:

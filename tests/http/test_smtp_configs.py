@@ -49,7 +49,8 @@ def test_aiming_a_config_elsewhere_clears_its_password(service: Caller, changes:
 
 
 @pytest.mark.parametrize("changes", [
-    {"smtp_host": "smtp.example.com", "password": "new"}, {"smtp_host": CONFIG["smtp_host"]}, {"smtp_host": "SMTP.gmail.com"},
+    {"smtp_host": "smtp.example.com", "password": "new"}, {"smtp_host": CONFIG["smtp_host"]},
+    {"smtp_host": "SMTP.gmail.com"},
     {"daily_limit": 7}, {"name": "Other"}, {"email_address": "other@gmail.com"}, {"verify_tls": False},
 ])  # fmt: skip
 def test_other_changes_keep_the_password(service: Caller, changes: dict[str, Any]) -> None:

@@ -38,7 +38,11 @@ def change_recipient(email_id: int, position: int, **values: Any) -> None:
 
 
 def use(config_id: int, minute: int, messages: int, recipients: int = 0) -> None:
-    write(lambda: Usage.create(smtp_config_id=config_id, minute=minute, messages=messages, recipients=recipients))
+    write(
+        lambda: Usage.create(
+            smtp_config_id=config_id, minute=minute, messages=messages, recipients=recipients
+        )
+    )
 
 
 def used(config_id: int, minute: int) -> tuple[int, int]:
@@ -62,7 +66,13 @@ def ended(relay: Relay, state: str, at: int = NOW, **fields: Any) -> int:
     """An email that has been `sent`, `failed` or `cancelled`, or ended as `unknown`, at `at`."""
     email_id = submit(relay, at, **fields)
     finished = None if state == "unknown" else at
-    change(email_id, state=state, finished_at=finished, sent_at=at if state == "sent" else None, recipient_count=0)
+    change(
+        email_id,
+        state=state,
+        finished_at=finished,
+        sent_at=at if state == "sent" else None,
+        recipient_count=0,
+    )
     word = state if state in ("sent", "failed", "unknown") else "pending"
     write(lambda: Recipient.update(state=word).where(Recipient.email_id == email_id).execute())
     return email_id

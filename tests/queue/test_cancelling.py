@@ -7,7 +7,7 @@ from models.database import write
 from services import actions, record
 from services.errors import ConflictError, NotFoundError
 from services.relay import Relay
-from tests.queue.making import M, NOW, attempt, change, claimed, ended, tenant, used
+from tests.queue.making import NOW, M, attempt, change, claimed, ended, tenant, used
 from tests.support.relay import add_config, email, events, state, submit
 
 
@@ -38,7 +38,8 @@ def test_before_the_dot_the_lease_is_taken_away_and_the_quota_given_back(relay: 
     assert used(config, M) == (1, 2)
     actions.cancel(None, one, NOW)
     left = email(one)
-    assert (left["state"], left["lease"], left["instance_id"], left["charged_minute"]) == ("cancelled", None, None, None)
+    assert left["state"] == "cancelled"
+    assert (left["lease"], left["instance_id"], left["charged_minute"]) == (None, None, None)
     assert used(config, M) == (0, 0)
     leased = record.Leased(one, 7, SmtpConfig.get_by_id(config), 1, NOW, 2, ((0, "a@example.com"),))
     assert record.commit(relay.policy, [], leased, NOW) is False, "the worker's dot must be refused"

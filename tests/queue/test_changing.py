@@ -95,7 +95,10 @@ def test_a_time_after_its_expiry_or_in_more_than_a_year_is_refused(relay: Relay)
 
 def test_mail_that_does_not_wait_is_not_changed(relay: Relay) -> None:
     config = add_config()
-    for one in (claimed(relay, config), *(ended(relay, s) for s in ("sent", "failed", "cancelled", "unknown"))):
+    for one in (
+        claimed(relay, config),
+        *(ended(relay, s) for s in ("sent", "failed", "cancelled", "unknown")),
+    ):
         before = email(one)
         with pytest.raises(ConflictError):
             patch(relay, None, one, Patch(priority=1), NOW)

@@ -86,4 +86,3 @@ def test_to_erase_again_is_allowed(relay: Relay) -> None:
     actions.erase(None, one, NOW)
     actions.erase(None, one, NOW)
     assert state(one) == "cancelled"
-

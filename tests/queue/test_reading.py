@@ -44,7 +44,14 @@ def test_attempts_and_replies_are_told(relay: Relay) -> None:
     one = submit(relay, NOW)
     change(one, state="retry", available_at=NOW + HOUR, carrier_id=config)
     change_recipient(one, 0, state="retry", code=450, reply="try later")
-    attempt(one, config, outcome="retry", code=450, reply="try later", replies=[["ann@example.com", "retry", "later"]])
+    attempt(
+        one,
+        config,
+        outcome="retry",
+        code=450,
+        reply="try later",
+        replies=[["ann@example.com", "retry", "later"]],
+    )
     found = reading.email_detail(relay, None, one, NOW)
     assert found["recipient_states"][0]["reply"] == "try later"
     assert found["next_attempt_at"] == iso(NOW + HOUR)

@@ -29,7 +29,11 @@ def test_only_those_who_have_not_got_it_are_tried(relay: Relay) -> None:
     change_recipient(one, 0, state="sent")
     change_recipient(one, 1, state="failed")
     actions.retry(relay, None, one, NOW)
-    assert recipient_states(one) == {"a@example.com": "sent", "b@example.com": "pending", "c@example.com": "pending"}
+    assert recipient_states(one) == {
+        "a@example.com": "sent",
+        "b@example.com": "pending",
+        "c@example.com": "pending",
+    }
     assert email(one)["recipient_count"] == 2
 
 

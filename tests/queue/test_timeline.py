@@ -45,7 +45,7 @@ def test_an_end_needs_no_event_of_its_own(relay: Relay) -> None:
     config = add_config()
     one = submit(relay, NOW)
     attempt(one, config, NOW)
-    change(one, state="sent")
+    change(one, state="sent", carrier_id=config, claimed_at=NOW)
     assert [line["type"] for line in timeline(None, one)] == ["accepted", "claimed", "handed_over", "sent"]
 
 

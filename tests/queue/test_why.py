@@ -6,12 +6,21 @@ import pytest
 
 from models import Route, Slot
 from models.database import write
-from services import switches
+from services import outlook, switches
 from services.errors import NotFoundError
 from services.relay import Relay
 from services.why import why
 from tests.queue.making import (
-    NOW, M, attempt, change, change_config, change_health, claimed, ended, tenant, use,
+    NOW,
+    M,
+    attempt,
+    change,
+    change_config,
+    change_health,
+    claimed,
+    ended,
+    tenant,
+    use,
 )  # fmt: skip
 from tests.support.relay import add_config, submit
 from utils.clock import DAY, HOUR, MINUTE, iso
@@ -53,7 +62,8 @@ def test_a_spent_hour_is_named_with_when_it_frees(relay: Relay) -> None:
     use(config, M, 20)
     one = submit(relay, NOW)
     frees = (M - 10 + 61) * MINUTE
-    assert told(relay, one, "reason", "config", "until", "expected_at") == ("quota_hour", "main", iso(frees), iso(frees))
+    assert told(relay, one, "reason", "config") == ("quota_hour", "main")
+    assert told(relay, one, "until", "expected_at") == (iso(frees), iso(frees))
 
 
 def test_behind_a_full_window_the_expected_time_counts_those_ahead(relay: Relay) -> None:
@@ -126,7 +136,9 @@ def test_a_paused_relay_holds_what_is_queued(relay: Relay) -> None:
     add_config()
     one = submit(relay, NOW)
     switches.pause_relay(NOW)
+    later = submit(relay, NOW, send_at=NOW + DAY)
     assert told(relay, one, "reason", "expected_at") == ("relay_paused", None)
+    assert told(relay, later, "reason", "expected_at") == ("schedule", None)
     switches.resume_relay(NOW)
     assert ask(relay, one)["reason"] == "position"
 
@@ -188,11 +200,10 @@ def test_the_pace_is_that_of_the_latest_attempts(relay: Relay) -> None:
     config = add_config()
     for n in range(20):
         attempt(submit(relay, NOW - HOUR), config, NOW - MINUTE + n * 40)
-    change_emails = submit(relay, NOW - DAY)
-    waiting = ask(relay, submit(relay, NOW))["position"]
-    answer = ask(relay, submit(relay, NOW))
-    assert change_emails
-    assert answer["expected_at"] == iso(NOW + (waiting + 1) * 20), "one takes 20 ms, though they came each 40 ms"
+    one = submit(relay, NOW)
+    position, expected = told(relay, one, "position", "expected_at")
+    assert position == 20
+    assert expected == iso(NOW + position * 20), "one takes 20 ms, though they came each 40 ms"
 
 
 def test_another_tenants_email_is_not_found(relay: Relay) -> None:
@@ -201,3 +212,15 @@ def test_another_tenants_email_is_not_found(relay: Relay) -> None:
     assert why(relay, "ours", one, NOW)["reason"] == "position"
     with pytest.raises(NotFoundError):
         why(relay, "theirs", one, NOW)
+
+
+def test_more_than_it_counts_is_said_and_not_guessed(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlook, "COUNTED", 3)
+    monkeypatch.setattr(outlook, "COUNTED_AT_LEAST", 1)
+    add_config()
+    emails = [submit(relay, NOW) for _ in range(5)]
+    assert told(relay, emails[3], "position", "expected_at") == (3, iso(NOW + 300))
+    answer = ask(relay, emails[4])
+    assert (answer["reason"], answer["position"], answer["expected_at"]) == ("position", 3, None)
+    assert answer["until"] == iso(NOW + 300), "the earliest"
+    assert answer["message"].startswith("More than 3 emails")

@@ -89,11 +89,15 @@ def test_another_daemon_may_not_share_it(server: SandboxServer, policy: Policy) 
         other.start()
 
 
-@pytest.mark.parametrize("talks", [True, False])
-def test_a_port_taken_by_another_program_names_the_setting(policy: Policy, talks: bool) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        if not talks:
-            taken.listen(0)
-        with pytest.raises(PortTakenError, match="SANDBOX_SMTP_PORT"):
-            SandboxServer(policy, port=port).start()
+def test_a_port_taken_by_another_program_names_the_setting(policy: Policy) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(PortTakenError, match="SANDBOX_SMTP_PORT"),
+    ):
+        SandboxServer(policy, port=taken.getsockname()[1]).start()
+
+
+def test_the_port_can_be_checked_before_any_process_starts(server: SandboxServer, policy: Policy) -> None:
+    SandboxServer(policy, port=server.port).check()  # its own siblings are no strangers
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PortTakenError):
+        SandboxServer(policy, port=taken.getsockname()[1]).check()

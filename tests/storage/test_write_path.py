@@ -78,7 +78,10 @@ def test_callers_that_arrive_during_a_commit_are_committed_together_and_fail_alo
             return
         entered.wait(10)
         try:
-            write(lambda: (put("taken" if n == 5 else f"n{n}"), commits.append(transaction_number())), durable=True)
+            write(
+                lambda: (put("taken" if n == 5 else f"n{n}"), commits.append(transaction_number())),
+                durable=True,
+            )
         except IntegrityError as exc:
             errors.append(exc)
         finally:
@@ -121,7 +124,9 @@ def test_durable_writes_are_synced_and_others_are_not() -> None:
 def test_a_commit_that_fails_fails_all_of_its_callers_and_the_path_recovers() -> None:
     def deferred_breach() -> None:
         run("PRAGMA defer_foreign_keys = on")
-        run("CREATE TABLE IF NOT EXISTS child (id INTEGER REFERENCES switches(name) DEFERRABLE INITIALLY DEFERRED)")
+        run(
+            "CREATE TABLE IF NOT EXISTS child (id INTEGER REFERENCES switches(name) DEFERRABLE INITIALLY DEFERRED)"
+        )
         run("INSERT INTO child VALUES ('nobody')")
 
     with pytest.raises(IntegrityError):

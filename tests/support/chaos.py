@@ -1,8 +1,8 @@
 """Load, faults, and the sums afterwards: what was accepted, delivered, lost, doubled, unknown.
 
-    python -m tests.support.chaos kill --faults 50          # kill -9 of the whole process group
-    python -m tests.support.chaos kill --faults 50 --hold   # emails that must rather wait than be sent twice
-    python -m tests.support.chaos stop --faults 10          # one of two processes stopped past its lease, then woken
+python -m tests.support.chaos kill --faults 50          # kill -9 of the whole process group
+python -m tests.support.chaos kill --faults 50 --hold   # emails that must rather wait than be sent twice
+python -m tests.support.chaos stop --faults 10          # one of two processes stopped past its lease, then woken
 """
 
 from __future__ import annotations
@@ -129,15 +129,21 @@ def wait_until_quiet(daemon: Daemon, seconds: float = 90.0) -> None:
     """Until nothing waits that could go now; a retry after an `unknown` is brought forward."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if not query(daemon, "SELECT 1 FROM emails WHERE state IN ('queued', 'sending', 'retry', 'scheduled') LIMIT 1"):
+        if not query(
+            daemon, "SELECT 1 FROM emails WHERE state IN ('queued', 'sending', 'retry', 'scheduled') LIMIT 1"
+        ):
             return
         time.sleep(0.2)
 
 
 def sums(daemon: Daemon, accepted: list[int], log: Path, faults: int) -> Sums:
-    ids = {message_id: email_id for email_id, message_id in query(daemon, "SELECT id, message_id FROM emails")}
+    ids = {
+        message_id: email_id for email_id, message_id in query(daemon, "SELECT id, message_id FROM emails")
+    }
     delivered = Counter(ids[json.loads(line)["message_id"]] for line in log.read_text().splitlines())
-    unknown = {email_id for (email_id,) in query(daemon, "SELECT email_id FROM events WHERE type = 'unknown'")}
+    unknown = {
+        email_id for (email_id,) in query(daemon, "SELECT email_id FROM events WHERE type = 'unknown'")
+    }
     held = {email_id for (email_id,) in query(daemon, "SELECT id FROM emails WHERE state = 'unknown'")}
     doubled = sorted(email_id for email_id, count in delivered.items() if count > 1)
     waiting = query(
@@ -198,7 +204,9 @@ def stop(folder: Path, faults: int, *, hold: bool = False, seed: int | None = No
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("fault", choices=["kill", "stop"])
     parser.add_argument("--faults", type=int, default=5)
     parser.add_argument("--hold", action="store_true")

@@ -12,7 +12,9 @@ import pytest
 
 def library() -> str:
     """Path of libfaketime for threads; the test is skipped without it, which CI=true makes a failure."""
-    found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1") + glob.glob("/usr/lib/faketime/libfaketimeMT.so.1")
+    found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1") + glob.glob(
+        "/usr/lib/faketime/libfaketimeMT.so.1"
+    )
     if not found:
         message = "libfaketime is not installed: apt-get install faketime"
         if os.environ.get("CI") == "true":
@@ -27,22 +29,21 @@ class Clock:
     def __init__(self, folder: Path) -> None:
         self._file = folder / "faketime"
         self._file.write_text("+0")
-        self._offset = 0.0
+        self._offset = 0
         self.wrapper = [
             "env",
             f"LD_PRELOAD={library()}",
             f"FAKETIME_TIMESTAMP_FILE={self._file}",
             "FAKETIME_NO_CACHE=1",
             "FAKETIME_DONT_FAKE_MONOTONIC=1",
-            "DONT_FAKE_MONOTONIC=1",
-            "FAKETIME_DONT_RESET=1",
+            f"PYTHONPATH={Path(__file__).parent / 'faketime_site'}",
         ]
 
     def set(self, moment: float) -> None:
-        """Seconds since the epoch."""
-        self._offset = moment - time.time()
+        """Seconds since the epoch, met to the second: libfaketime mistakes sleeps by fractions of one."""
+        self._offset = round(moment - time.time())
         swap = self._file.with_suffix(".new")
-        swap.write_text(f"{self._offset:+.3f}")
+        swap.write_text(f"{self._offset:+d}")
         swap.rename(self._file)
 
     def now(self) -> float:

@@ -17,7 +17,11 @@ def test_it_names_every_setting_with_its_default_and_what_it_is_for() -> None:
 
 
 def test_its_values_are_usable_as_they_stand() -> None:
-    lines = [line.removeprefix("#") for line in EXAMPLE.splitlines() if line.startswith("#") and line[1:2].isupper()]
+    lines = [
+        line.removeprefix("#")
+        for line in EXAMPLE.splitlines()
+        if line.startswith("#") and line[1:2].isupper()
+    ]
     values = dict(line.split("=", 1) for line in lines)
     secrets = {"SECRET_KEY": "x" * 16, "API_KEY": "x" * 16, "JWT_SECRET": "x" * 16}
     key = "A" * 43 + "="

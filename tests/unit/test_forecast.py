@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.forecast import HORIZON, HOUR_SPAN, Account, expected_at, frees_at
@@ -36,14 +36,19 @@ def simulate(accounts: list[Account], position: int, now: int, not_before: int) 
     used = [dict(one.used) for one in accounts]
     cursors = [max(now, one.free_at) for one in accounts]
     for _ in range(position):
-        slots = [(slot(a, u, c, a.cost), n) for n, (a, u, c) in enumerate(zip(accounts, used, cursors, strict=True))]
+        slots = [
+            (slot(a, u, c, a.cost), n)
+            for n, (a, u, c) in enumerate(zip(accounts, used, cursors, strict=True))
+        ]
         able = [(at, n) for at, n in slots if at is not None]
         if not able:
             return None
         at, n = min(able)
         used[n][at // MINUTE] = used[n].get(at // MINUTE, 0) + accounts[n].cost
         cursors[n] = at + accounts[n].pace
-    slots_own = [slot(a, u, max(c, not_before), a.own) for a, u, c in zip(accounts, used, cursors, strict=True)]
+    slots_own = [
+        slot(a, u, max(c, not_before), a.own) for a, u, c in zip(accounts, used, cursors, strict=True)
+    ]
     return min((at for at in slots_own if at is not None), default=None)
 
 
@@ -59,9 +64,14 @@ accounts_made = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(accounts_made, min_size=1, max_size=3), st.integers(0, 90), st.sampled_from([0, NOW + 5 * HOUR]))
-def test_it_says_what_a_naive_simulation_says(accounts: list[Account], position: int, not_before: int) -> None:
+@settings(max_examples=80, deadline=None)
+@example([Account({M + 1: 1}, hourly_limit=1, daily_limit=0, pace=1, free_at=0)], 1, 0)  # a clock set back
+@given(
+    st.lists(accounts_made, min_size=1, max_size=3), st.integers(0, 90), st.sampled_from([0, NOW + 5 * HOUR])
+)
+def test_it_says_what_a_naive_simulation_says(
+    accounts: list[Account], position: int, not_before: int
+) -> None:
     assert expected_at(accounts, position, NOW, not_before) == simulate(accounts, position, NOW, not_before)
 
 
@@ -78,6 +88,16 @@ def test_fifty_an_hour_spent_in_the_last_second_of_a_minute_free_a_minute_after_
 
 def test_what_goes_before_takes_room_in_the_next_windows_too() -> None:
     assert expected_at([config(hourly_limit=1, daily_limit=3)], 3, NOW) == (M + 1_441) * MINUTE
+
+
+def test_a_pace_that_divides_no_minute_is_kept_over_days() -> None:
+    assert expected_at([config(pace=7_001)], 40_000, NOW) == NOW + 40_000 * 7_001
+
+
+def test_the_use_of_yesterday_holds_back_a_limit_that_an_hour_alone_would_not_reach() -> None:
+    held = replace(config(hourly_limit=4, daily_limit=100), used={M - 1_000: 98})
+    for position in (1, 2, 6, 150, 400):
+        assert expected_at([held], position, NOW) == simulate([held], position, NOW, 0)
 
 
 def test_two_configs_share_the_queue() -> None:

@@ -126,6 +126,15 @@ def test_a_quoted_value_comes_back_whole(text: str) -> None:
     assert json.loads(logs.JsonFormatter().format(record))["subject"] == text
 
 
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_value_by_repr_comes_back_whole(text: str) -> None:
+    record = logging.makeLogRecord(
+        {"name": "a", "levelname": "INFO", "msg": "reply=%r end=1", "args": (text,)}
+    )
+    entry = json.loads(logs.JsonFormatter().format(record))
+    assert (entry["reply"], entry["end"]) == (text, 1)
+
+
 def test_gunicorn_records_go_through_the_same_handler() -> None:
     from gunicorn.config import Config
 
