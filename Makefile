@@ -4,8 +4,8 @@ VENV = .venv
 PYTHON = python3
 BIN = $(VENV)/bin
 SOURCES = app.py config.py gunicorn.conf.py controllers models services utils workers
-# Programs that some tests start; each is also the name of its Debian package.
-TEST_TOOLS = faketime chromium
+# Programs that some tests start, by the name of their Debian package.
+TEST_TOOLS = faketime
 PYTEST_ARGS = --cov -n auto --dist worksteal
 
 .PHONY: help run test lint format tools clean

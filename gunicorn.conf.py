@@ -15,13 +15,13 @@ from typing import Any
 
 from config import SettingError, env_file, load
 from services import sandbox
-from services.relay import Relay
+from services.relay import Policy, Relay
 from utils import logs
 from utils.clock import monotonic, now_ms
 from utils.filelock import FileLock, holder_of
 from utils.machine import host_name, pid_alive
 from workers.engine import Engine
-from workers.sandbox_server import SandboxServer
+from workers.sandbox_server import PortTakenError, SandboxServer
 
 try:
     settings = load()
@@ -58,8 +58,17 @@ def on_starting(server: Any) -> None:
 
     relay = compose(settings)
     sandbox.ensure_config(relay.policy, now_ms())
+    if relay.policy.sandbox_port is not None:
+        _check_sandbox_port(relay.policy)
     database.close()
     database.close_writer()  # connections must not cross a fork
+
+
+def _check_sandbox_port(policy: Policy) -> None:
+    try:
+        SandboxServer(policy).check()
+    except PortTakenError as exc:
+        sys.exit(f"mailferry: {exc}")
 
 
 def _take(lock: FileLock) -> None:

@@ -11,8 +11,8 @@ from controllers.operation import Operation
 from controllers.schemas import answers as says
 from controllers.schemas.emails import Status
 from services.principal import NAME_PATTERN
+from utils.version import VERSION
 
-VERSION = "0.1.0"
 _REF = "#/components/schemas/{model}"
 _DESCRIPTION = (
     "A queue-driven outbound mail relay. Hand it email; it stores each one durably and delivers it through a pool of"

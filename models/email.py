@@ -144,7 +144,7 @@ class Recipient(Table):
         without_rowid = True
 
 
-Recipient.add_index(Recipient.address, Recipient.email_id, name="recipients_address")
+Recipient.add_index(Recipient.address.collate("NOCASE"), Recipient.email_id, name="recipients_address")
 
 
 class Tag(Table):

@@ -18,7 +18,7 @@ from services.errors import (
 )
 from services.principal import Principal
 from services.relay import Relay
-from services.routing import lane_for
+from services.routing import check_limits, lane_for
 from services.submission import Checked, NewAttachment, NewEmail, check
 from utils.clock import DAY
 from utils.machine import free_bytes
@@ -128,20 +128,8 @@ def _store(who: Principal, checked: Checked, now: int) -> int:
     """Insert one checked email; its id. Inside a write job."""
     email = checked.email
     lane = lane_for(who.tenant, checked.sender, email.smtp_config_id)
-    _check_limits(lane, len(checked.recipients))
+    check_limits(lane, len(checked.recipients))
     return submission.insert(who, checked, lane, now)
-
-
-def _check_limits(lane: int, recipients: int) -> None:
-    """An email with more recipients than every config's limit would wait for ever."""
-    fits = row(
-        "SELECT 1 FROM routes JOIN smtp_configs c ON c.id = smtp_config_id WHERE lane_id = ? AND (limit_unit != ?"
-        " OR ((hourly_limit = 0 OR hourly_limit >= ?) AND (daily_limit = 0 OR daily_limit >= ?))) LIMIT 1",
-        lane, "recipients", recipients, recipients,
-    )  # fmt: skip
-    if fits is None:
-        message = "more recipients than the SMTP config may send to in its whole hour or day"
-        raise InvalidInputError.of([FieldError("recipients", message, "OVER_LIMIT")])
 
 
 def _replay(who: Principal, key: IdempotencyKey | None, now: int) -> Answer | None:

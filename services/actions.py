@@ -18,7 +18,7 @@ from services.reading import find
 from services.record import conclude
 from services.relay import Relay
 from services.retention import drop_contents
-from services.routing import lane_for
+from services.routing import check_limits, lane_for
 from services.submission import LATEST_SEND
 from utils.clock import iso
 
@@ -129,6 +129,7 @@ def patch(relay: Relay, tenant: str | None, email_id: int, changes: Patch, now: 
             )
         if not isinstance(changes.smtp_config_id, Unset):
             lane = lane_for(email.tenant, email.sender, changes.smtp_config_id)
+            check_limits(lane, email.recipient_count)
             values |= {"smtp_config_id": changes.smtp_config_id, "lane_id": lane}
         _move(email, now, **values)
         _note(email_id, now, "changed", _told(changes))

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from models.database import marks, row, rows, run, write
+from models.database import marks, rows, run, write
 from models.email import State
 from models.smtp_config import Health, SmtpConfig
 from services import health, quota, readiness
+from services.switches import relay_paused
 from utils.clock import MINUTE
 
 # Mail whose turns lie within the same quarter of an hour is equally urgent: tenants alternate in it, so that one
@@ -43,11 +44,6 @@ class Claim:
     claimed_at: int
     emails: tuple[Queued, ...]
     opens_connection: bool  # a slot was taken for a new connection; whoever closes it gives the slot back
-
-
-def relay_paused() -> bool:
-    found = row("SELECT value FROM switches WHERE name = 'paused'")
-    return found is not None and found[0] == "on"
 
 
 def candidates(now: int) -> list[SmtpConfig]:

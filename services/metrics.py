@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -16,6 +13,7 @@ from prometheus_client.registry import Collector
 from models.database import row
 from services.relay import Relay
 from services.stats import queue_stats
+from utils.version import VERSION
 
 
 def render(relay: Relay, now: int) -> tuple[bytes, str]:
@@ -33,7 +31,7 @@ class _Queue(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("mailferry_build", "Version that runs", value={"version": _version()})
+        yield InfoMetricFamily("mailferry_build", "Version that runs", value={"version": VERSION})
         yield from self._queue()
         yield from self._rates()
         yield from self._configs()
@@ -87,9 +85,3 @@ def _ever(table: str) -> int:
     """Rows ever inserted: AUTOINCREMENT remembers its last id when the rows are gone."""
     found = row("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
     return int(found[0]) if found else 0
-
-
-@cache
-def _version() -> str:
-    project = Path(__file__).resolve().parent.parent / "pyproject.toml"
-    return str(tomllib.loads(project.read_text())["project"]["version"]) if project.exists() else "unknown"

@@ -45,6 +45,18 @@ def lane_for(tenant: str, sender: str, smtp_config_id: int | None) -> int:
     return lane
 
 
+def check_limits(lane: int, recipients: int) -> None:
+    """InvalidInputError for an email with more recipients than every config's limit: it would wait for ever."""
+    fits = row(
+        "SELECT 1 FROM routes JOIN smtp_configs c ON c.id = smtp_config_id WHERE lane_id = ? AND (limit_unit != ?"
+        " OR ((hourly_limit = 0 OR hourly_limit >= ?) AND (daily_limit = 0 OR daily_limit >= ?))) LIMIT 1",
+        lane, "recipients", recipients, recipients,
+    )  # fmt: skip
+    if fits is None:
+        message = "more recipients than the SMTP config may send to in its whole hour or day"
+        raise InvalidInputError.of([FieldError("recipients", message, "OVER_LIMIT")])
+
+
 def config_changed(config_id: int) -> None:
     """Rewrite the routes of a config after its row was made or changed. Inside a write job."""
     config = SmtpConfig.get_by_id(config_id)

@@ -114,7 +114,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             primary_key = CompositeKey("email_id", "position")
             without_rowid = True
 
-    Recipient.add_index(Recipient.address, Recipient.email_id, name="recipients_address")
+    Recipient.add_index(Recipient.address.collate("NOCASE"), Recipient.email_id, name="recipients_address")
 
     class Tag(Base):
         tenant = TextField()

@@ -78,6 +78,7 @@ class Daemon:
             except requests.RequestException:
                 pass
             time.sleep(0.05)
+        self.kill()
         raise AssertionError(f"the daemon did not become ready:\n{self.log.read_text()[-3000:]}")
 
     def stop(self, patience: float = 45.0) -> float:
