@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from models.database import database, row, run, write
+from models.service import Instance
 from services import claim as claims
 from services import record
 from tests.support.daemon import Daemon
@@ -72,6 +73,7 @@ def measure(free: int, pinned: int) -> float:
     from services.routing import lane_for
 
     with tempfile.TemporaryDirectory() as folder, relay_in(Path(folder)):
+        Instance.create(id=1, boot_id="b", lock_name="none", host="h", pid=1, started_at=0)
         config = add_config(2501)
         spent = add_config(2502, hourly_limit=1)
         write(lambda: run("INSERT INTO usage VALUES (?, ?, 1, 1)", spent, now_ms() // 60_000))

@@ -78,6 +78,7 @@ class Email(Table):
     claimed_at = BigIntegerField(null=True)
     dot_at = BigIntegerField(null=True)  # set just before the final dot goes out
     charged_minute = IntegerField(null=True)  # the usage bucket that holds this claim's quota
+    due_at = BigIntegerField()  # when it was first to go, or was requeued by hand: its age counts from here
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
     sent_at = BigIntegerField(null=True)

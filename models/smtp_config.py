@@ -54,6 +54,7 @@ class Health(Table):
     open_reason = TextField(null=True)
     probe_instance = IntegerField(null=True)  # who makes the one try of a half-open breaker
     window = FloatField(default=2.0)  # connections it has earned, up to max_connections
+    grow_at = BigIntegerField(null=True)  # it earns no further connection before
     last_sent = BigIntegerField(null=True)
     last_error = TextField(null=True)
     last_error_at = BigIntegerField(null=True)

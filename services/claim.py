@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from models.database import marks, rows, run, write
+from models.database import marks, row, rows, run, write
 from models.email import State
 from models.smtp_config import Health, SmtpConfig
 from services import health, quota, readiness
@@ -44,6 +44,7 @@ class Claim:
     claimed_at: int
     emails: tuple[Queued, ...]
     opens_connection: bool  # a slot was taken for a new connection; whoever closes it gives the slot back
+    probe: bool = False  # the one try of a half-open breaker
 
 
 def candidates(now: int) -> list[SmtpConfig]:
@@ -67,17 +68,24 @@ def configs_with_health() -> Iterator[tuple[SmtpConfig, Health]]:
         yield config, states.get(config.id) or Health(smtp_config_id=config.id)
 
 
-def claim(config_id: int, instance_id: int, now: int, want: int, *, connected: bool) -> Claim | None:
+def claim(
+    config_id: int, instance_id: int, now: int, want: int, *, connected: bool, version: int | None = None
+) -> Claim | None:  # fmt: skip
     """Lease up to `want` emails for a config; None when it is held or nothing waits.
 
-    `connected`: the worker has an open connection to it; otherwise a free slot is needed, and taken.
+    `connected`: the worker has an open connection to it; otherwise a free slot is needed, and taken. `version`: the
+    `updated_at` of the settings that the worker knows; None too when they changed since.
     """
-    return write(lambda: _claim(config_id, instance_id, now, want, connected), durable=True)
+    return write(lambda: _claim(config_id, instance_id, now, want, connected, version), durable=True)
 
 
-def _claim(config_id: int, instance_id: int, now: int, want: int, connected: bool) -> Claim | None:
+def _claim(
+    config_id: int, instance_id: int, now: int, want: int, connected: bool, version: int | None
+) -> Claim | None:  # fmt: skip
     config = SmtpConfig.get_or_none(SmtpConfig.id == config_id)
-    if config is None or relay_paused():
+    if config is None or relay_paused() or (version is not None and version != config.updated_at):
+        return None
+    if not _instance_lives(instance_id):
         return None
     state = Health.get_by_id(config_id)
     if readiness.standing_hold(config, state, now) is not None:
@@ -86,18 +94,23 @@ def _claim(config_id: int, instance_id: int, now: int, want: int, connected: boo
         config, state
     ):
         return None
-    probing = state.open_until is not None
-    emails = _affordable(config, now, _in_turn(config, now, 1 if probing else want))
+    probe = state.open_until is not None
+    emails = _affordable(config, now, _in_turn(config, now, 1 if probe else want))
     if not emails:
         return None
     lease = secrets.randbits(62)
     _lease(config_id, instance_id, lease, now, emails)
     quota.charge(config_id, quota.minute_of(now), len(emails), sum(one.recipient_count for one in emails))
-    if probing:
+    if probe:
         health.begin_probe(config_id, instance_id)
     if not connected:
         health.take_slot(config_id, instance_id)
-    return Claim(config, lease, instance_id, now, tuple(emails), opens_connection=not connected)
+    return Claim(config, lease, instance_id, now, tuple(emails), opens_connection=not connected, probe=probe)
+
+
+def _instance_lives(instance_id: int) -> bool:
+    """Whoever was taken for dead may claim nothing: no one would ever take that back."""
+    return row("SELECT 1 FROM instances WHERE id = ?", instance_id) is not None
 
 
 def _lease(config_id: int, instance_id: int, lease: int, now: int, emails: list[Queued]) -> None:

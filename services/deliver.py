@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -18,14 +18,16 @@ from models.database import marks, rows
 from models.email import Email
 from services import compose, record, recover
 from services.claim import Claim
+from services.errors import NotFoundError
+from services.judgement import judge_rcpt
 from services.outcome import Blame, Outcome, Verdict, decide
-from services.record import Finished, Leased
+from services.record import Dot, Finished, Leased
 from services.relay import Relay
 from services.smtp import Connection, Envelope, EnvelopeReplies, Reason, Reply, SmtpError, Stage
 from services.smtp.envelope import check_address
 from utils.addresses import envelope as wire_address
 from utils.addresses import needs_smtputf8 as address_needs_smtputf8
-from utils.mime import build, needs_smtputf8
+from utils.mime import Mail, build, needs_smtputf8
 
 log = logging.getLogger("mailferry.delivery")
 
@@ -60,7 +62,7 @@ def leased_of(claim: Claim) -> list[Leased]:
     return [
         Leased(
             email.id, claim.lease, claim.config, claim.instance_id, claim.claimed_at, email.recipient_count,
-            tuple(found.get(email.id, ())),
+            tuple(found.get(email.id, ())), claim.probe, claim.claimed_at if claim.opens_connection else None,
         )
         for email in claim.emails
     ]  # fmt: skip
@@ -77,16 +79,12 @@ def connection_failed(relay: Relay, batch: list[Leased], error: SmtpError, now: 
 class Delivery:
     """One batch over one connection. Call `run`, and `settle` whatever `run` did."""
 
-    def __init__(
-        self, relay: Relay, connection: Connection, batch: list[Leased], monitor: Monitor,
-        reopen: Callable[[], Connection] | None = None,
-    ) -> None:  # fmt: skip
-        """`reopen` gives a fresh connection in place of a kept one, which may have died unseen."""
+    def __init__(self, relay: Relay, connection: Connection, batch: list[Leased], monitor: Monitor) -> None:
         self.connection = connection
         self._relay = relay
-        self._reopen = reopen
         self._waiting = deque(batch)
         self._unfinished = {one.email_id: one for one in batch}
+        self._first = batch[0]
         self._unrecorded: list[Finished] = []
         self._monitor = monitor
         self._halted = False  # the config must rest: nothing more of this batch goes
@@ -100,25 +98,24 @@ class Delivery:
     def settle(self) -> None:
         """Record what is not yet recorded and give back what was not sent. May be repeated until it succeeds."""
         self._record(None)
-        if self._unfinished:
-            left = list(self._unfinished)
-            lease = self._unfinished[left[0]].lease
-            record.give_back(left, lease, self._monitor.now())
-            recover.take_back_started(self._relay.policy, left, lease, self._monitor.now())
-            self._unfinished.clear()
+        if self._first.probe:
+            record.end_probe(self._first)
+        if left := list(self._unfinished):
+            record.give_back(left, self._first.lease, self._monitor.now())
+            recover.take_back_started(self._relay.policy, left, self._first.lease, self._monitor.now())
+        self._unfinished.clear()
 
     def _carry(self, current: Prepared) -> Prepared | None:
         """One email whose envelope is on its way; returns the one whose envelope is on its way after it."""
         self._show("envelope", current)
         try:
             replies = self.connection.read_envelope()
-            self._reopen = None
             if not replies.ready:
                 return self._refused(current, replies)
         except SmtpError as error:
             return self._fail(current, error, None, dot_sent=False)
         dot_at = self._monitor.now()
-        if not self._record(current.leased):
+        if not self._record(_dot(current.leased, replies)):
             self._fence_lost(current)
             return None
         following = self._next()
@@ -145,22 +142,22 @@ class Delivery:
 
     def _start_next(self) -> Prepared | None:
         following = self._next()
-        return None if following is None else self._start(following)
-
-    def _start(self, prepared: Prepared) -> Prepared | None:
+        if following is None or not self.connection.usable:
+            return None
         try:
-            self.connection.send_envelope(prepared.envelope)
+            self.connection.send_envelope(following.envelope)
         except SmtpError as error:
-            return self._fail(prepared, error, None, dot_sent=False)
-        return prepared
+            return self._fail(following, error, None, dot_sent=False)
+        return following
 
     def _fail(
         self, current: Prepared, error: SmtpError, replies: EnvelopeReplies | None, *, dot_sent: bool,
         dot_at: int | None = None,
     ) -> Prepared | None:  # fmt: skip
         """The dialog broke. Only an email that this server can never take leaves the connection as it was."""
-        if self._reopen is not None and not self.connection.usable:
-            return self._restart(current)
+        if self._was_over(error):
+            self.connection.close()
+            return None
         if error.stage is Stage.BODY:
             dot_at = None
         self._finish(current, replies, None, error, error.stage, dot_at, dot_sent)
@@ -169,16 +166,12 @@ class Delivery:
         self.connection.close()
         return None
 
-    def _restart(self, current: Prepared) -> Prepared | None:
-        """A kept connection turned out dead at its first use: nothing is told about the config by that."""
-        assert self._reopen is not None
-        reopen, self._reopen = self._reopen, None
-        self.connection.close()
-        try:
-            self.connection = reopen()
-        except SmtpError as error:
-            return self._fail(current, error, None, dot_sent=False)
-        return self._start(current)
+    def _was_over(self, error: SmtpError) -> bool:
+        """A server may end a connection between two emails: by a time-out, by a limit of emails per connection. It
+        tells nothing about the next email nor about the config, so that one is given back, and goes on another."""
+        return self.connection.used > 0 and error.stage in (Stage.MAIL, Stage.RSET) and error.reason in (
+            Reason.CLOSED, Reason.REJECTED
+        )  # fmt: skip
 
     def _fence_lost(self, current: Prepared) -> None:
         """Someone took the email back (a cancellation, or we were thought dead): drop it before the dot."""
@@ -212,9 +205,9 @@ class Delivery:
             for one, (verdict, _) in zip(leased.recipients, outcome.results, strict=True)
             if verdict is Verdict.AGAIN
         )
-        self._waiting.appendleft(replace(leased, recipients=rest))
+        self._waiting.appendleft(replace(leased, recipients=rest, charged=len(rest)))
 
-    def _record(self, dot: Leased | None) -> bool:
+    def _record(self, dot: Dot | None) -> bool:
         if not self._unrecorded and dot is None:
             return True
         kept = record.commit(self._relay.policy, self._unrecorded, dot, self._monitor.now())
@@ -227,8 +220,8 @@ class Delivery:
             leased = self._waiting.popleft()
             try:
                 prepared = prepare(leased)
-            except Exception as exc:
-                log.exception("action=quarantined email=%s", leased.email_id)
+            except UnbuildableError as exc:
+                log.warning("action=quarantined email=%s error=%s", leased.email_id, exc)
                 self._unrecorded.append(_unbuildable(leased, exc, self._monitor.now()))
                 self._unfinished.pop(leased.email_id, None)
                 continue
@@ -240,12 +233,39 @@ class Delivery:
         self._monitor.at(stage, current.leased.email_id, current.leased.lease)
 
 
+def _dot(leased: Leased, replies: EnvelopeReplies) -> Dot:
+    verdicts = [
+        (position, judge_rcpt(reply).verdict, reply) for (position, _), reply in _each(leased, replies)
+    ]
+    return Dot(leased, tuple(one for one in verdicts if one[1] is not Verdict.SENT))
+
+
+def _each(leased: Leased, replies: EnvelopeReplies) -> Iterable[tuple[tuple[int, str], Reply]]:
+    return zip(leased.recipients, replies.rcpts, strict=True)
+
+
+class UnbuildableError(Exception):
+    """An email that can never be sent, whoever tries."""
+
+
 def prepare(leased: Leased) -> Prepared:
-    """Build an email's bytes and envelope. Whatever it raises is the email's own fault."""
+    """Build an email's bytes and envelope. UnbuildableError is the email's own fault; anything else is ours, such as a
+    disk that fails, and the email waits until that is mended."""
     if not leased.recipients:
-        raise ValueError("no recipient is left to try")
-    email = Email.get_by_id(leased.email_id)
-    mail = compose.mail_of(email, leased.config)
+        raise UnbuildableError("no recipient is left to try")
+    try:
+        mail = compose.mail_of(Email.get_by_id(leased.email_id), leased.config)
+    except NotFoundError as exc:
+        raise UnbuildableError(exc.message) from exc
+    try:
+        return _built(leased, mail)
+    except MemoryError:
+        raise
+    except Exception as exc:
+        raise UnbuildableError(f"the message could not be built: {type(exc).__name__}") from exc
+
+
+def _built(leased: Leased, mail: Mail) -> Prepared:
     data = build(mail)
     utf8 = needs_smtputf8(mail) or any(address_needs_smtputf8(address) for _, address in leased.recipients)
     envelope = Envelope(
@@ -260,6 +280,5 @@ def prepare(leased: Leased) -> Prepared:
 
 
 def _unbuildable(leased: Leased, error: Exception, now: int) -> Finished:
-    summary = f"the message could not be built: {type(error).__name__}"
-    outcome = Outcome(tuple((Verdict.FAILED, None) for _ in leased.recipients), Blame.EMAIL, summary)
+    outcome = Outcome(tuple((Verdict.FAILED, None) for _ in leased.recipients), Blame.EMAIL, str(error))
     return Finished(leased, outcome, "build", None, now)

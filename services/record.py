@@ -26,12 +26,12 @@ LOST_DELAY = (
 LOSSES_TO_BLAME = 2
 AFTER_MAIL = ("mail", "rcpt", "data", "body")
 
-_VERDICT_STATE = {
+_STATE = {
     Verdict.SENT: RecipientState.SENT,
     Verdict.RETRY: RecipientState.RETRY,
     Verdict.FAILED: RecipientState.FAILED,
     Verdict.UNKNOWN: RecipientState.UNKNOWN,
-    Verdict.AGAIN: RecipientState.PENDING,
+    Verdict.AGAIN: RecipientState.RETRY,
 }
 
 
@@ -44,8 +44,23 @@ class Leased:
     config: SmtpConfig
     instance_id: int
     claimed_at: int
-    charged: int  # recipients that the claim was charged for
+    charged: int  # recipients that are charged for
     recipients: tuple[tuple[int, str], ...]
+    probe: bool = False
+    opened_at: int | None = None  # when the connection was opened, unless it was kept from before
+
+    @property
+    def tried(self) -> health.Tried:
+        config = self.config
+        return health.Tried(config.id, config.max_connections, self.instance_id, self.probe, self.opened_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """An email whose body is about to go out, and the recipients that were refused before it."""
+
+    leased: Leased
+    refused: tuple[tuple[int, Verdict, Reply], ...] = ()  # (position, …)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,7 @@ class Finished:
     finished_at: int
 
 
-def commit(policy: Policy, finished: list[Finished], dot: Leased | None, now: int) -> bool:
+def commit(policy: Policy, finished: list[Finished], dot: Dot | None, now: int) -> bool:
     """Record outcomes and, with `dot`, mark that email's dot as sent. False: the lease of `dot` is lost."""
 
     def job() -> bool:
@@ -84,34 +99,53 @@ def give_back(leased_ids: list[int], lease: int, now: int) -> None:
         )  # fmt: skip
         for config_id, minute, recipients in returned:
             quota.charge(config_id, minute, -1, -recipients)
+        for config_id in {config_id for config_id, _, _ in returned}:
+            health.end_any_probe(config_id)
 
     write(job)
 
 
-def _stage(leased: Leased, now: int) -> bool:
-    minute = quota.minute_of(now)
+def end_probe(leased: Leased) -> None:
+    """Whatever became of it, another email may try a half-open breaker."""
+    write(lambda: health.end_probe(leased.tried))
+
+
+def goes_on(outcome: Outcome) -> bool:
+    """Some recipients go in a further transaction at once (452 4.5.3), under the same lease."""
+    return any(verdict is Verdict.AGAIN for verdict, _ in outcome.results)
+
+
+def _stage(dot: Dot, now: int) -> bool:
+    """The fence: mark the dot as sent, provided that the lease is still ours.
+
+    What the server said of the recipients is kept with it: should we die before the answer, only those that it
+    accepted are in doubt.
+    """
+    leased, minute = dot.leased, quota.minute_of(now)
     found = row(
-        "SELECT charged_minute FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL",
-        leased.email_id,
-        leased.lease,
-    )
+        "SELECT charged_minute, retry_count FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL",
+        leased.email_id, leased.lease,
+    )  # fmt: skip
     if found is None:
         return False
     if found[0] < minute - quota.HOUR_BUCKETS // 2:
         return False  # so late that the quota reserved may have been spent anew
-    if found[0] < minute:
-        quota.move(leased.config.id, found[0], minute, 1, leased.charged)
-    run(
-        "UPDATE emails SET dot_at = ?, charged_minute = max(charged_minute, ?) WHERE id = ?",
-        now, minute, leased.email_id,
-    )  # fmt: skip
+    quota.move(leased.config.id, found[0], minute, 1, leased.charged)
+    run("UPDATE emails SET dot_at = ?, charged_minute = ? WHERE id = ?", now, minute, leased.email_id)
+    if dot.refused or found[1]:
+        _set_recipients(
+            leased.email_id, [(position, RecipientState.PENDING, None) for position, _ in leased.recipients]
+        )
+        _set_recipients(
+            leased.email_id, [(place, _STATE[verdict], reply) for place, verdict, reply in dot.refused]
+        )
     return True
 
 
 def _settle(policy: Policy, done: Finished) -> None:
     leased, outcome, now = done.leased, done.outcome, done.finished_at
     email = row(
-        "SELECT retry_count, lost_count, created_at, expires_at, max_retries, on_unknown, charged_minute"
+        "SELECT retry_count, lost_count, due_at, expires_at, max_retries, on_unknown, charged_minute"
         " FROM emails WHERE id = ? AND lease = ?",
         leased.email_id, leased.lease,
     )  # fmt: skip
@@ -121,59 +155,95 @@ def _settle(policy: Policy, done: Finished) -> None:
     if email is None:
         _settle_late(done)
         return
-    retry_count, lost_count, created_at, expires_at, max_retries, on_unknown, charged_minute = email
+    retry_count, lost_count, due_at, expires_at, max_retries, on_unknown, charged_minute = email
     _record_attempt(done)
-    _record_recipients(done, resend=on_unknown == "resend")
     unknown = any(verdict is Verdict.UNKNOWN for verdict, _ in outcome.results)
     if unknown:
         Event.create(email_id=leased.email_id, at=now, type="unknown", detail=outcome.summary)
-    if goes_on(outcome):
-        run("UPDATE emails SET dot_at = NULL WHERE id = ? AND lease = ?", leased.email_id, leased.lease)
+    _settle_quota(done, charged_minute)
+    if goes_on(outcome) and _continue(done):
         return
-    if done.dot_at is None:
-        quota.charge(leased.config.id, charged_minute, -1, -leased.charged)
-    burns = outcome.burns_retry or blamed or (unknown and on_unknown == "resend") or _left_over(done)
+    resend = unknown and on_unknown == "resend"
+    burns = outcome.burns_retry or blamed or resend or _left_over(done)
     again: RetryAt | GiveUp | None = RetryAt(now + LOST_DELAY) if lost else None
     if burns:
-        again = next_attempt(
-            retry_count, now,
-            max_retries=policy.max_retries if max_retries is None else max_retries,
-            max_age_hours=policy.max_age // HOUR, created_at=created_at, expires_at=expires_at,
-            retry_after=outcome.retry_after, rng=random.Random(),
-        )  # fmt: skip
+        limit = policy.max_retries if max_retries is None else max_retries
+        again = when_again(policy, retry_count, limit, due_at, expires_at, outcome.retry_after, now)
+    _record_recipients(done, resend=resend and isinstance(again, RetryAt))
     conclude(
         leased.email_id, now,
         again=again, sort_step=policy.priority_step, retry_count=retry_count + burns,
-        lost_count=lost_count + 1 if lost else 0, summary=outcome.summary, keep_unknown=unknown,
+        lost_count=lost_count + 1 if lost else 0, summary=outcome.summary,
     )  # fmt: skip
+
+
+def when_again(
+    policy: Policy, retry_count: int, max_retries: int, due_at: int, expires_at: int | None,
+    retry_after: int | None, now: int,
+) -> RetryAt | GiveUp:  # fmt: skip
+    return next_attempt(
+        retry_count, now,
+        max_retries=max_retries, max_age_hours=policy.max_age // HOUR, created_at=due_at, expires_at=expires_at,
+        retry_after=retry_after, rng=random.Random(),
+    )  # fmt: skip
+
+
+def _settle_quota(done: Finished, charged_minute: int) -> None:
+    """Nothing sent, nothing used. What was sent counts at the minute of the answer, when the server counted it."""
+    leased = done.leased
+    if done.dot_at is None:
+        quota.charge(leased.config.id, charged_minute, -1, -leased.charged)
+    else:
+        quota.move(leased.config.id, charged_minute, quota.minute_of(done.finished_at), 1, leased.charged)
+
+
+def _continue(done: Finished) -> bool:
+    """Reserve a further transaction for the recipients that did not fit; False when the quota has no room for it."""
+    leased, now = done.leased, done.finished_at
+    rest = sum(verdict is Verdict.AGAIN for verdict, _ in done.outcome.results)
+    minute = quota.minute_of(now)
+    if done.dot_at is not None:  # they were charged for with the others, and did not go
+        quota.charge(leased.config.id, minute, 0, -rest)
+    room = quota.room(leased.config, now)
+    if room is not None and room < (rest if leased.config.limit_unit == "recipients" else 1):
+        return False
+    quota.charge(leased.config.id, minute, 1, rest)
+    _record_recipients(done, resend=False)
+    run(
+        "UPDATE emails SET dot_at = NULL, charged_minute = ?, recipient_count = ? WHERE id = ?",
+        minute, rest, leased.email_id,
+    )  # fmt: skip
+    return True
 
 
 def _left_over(done: Finished) -> bool:
     """Recipients put off in this transaction or one before it, through no fault of the config."""
-    if done.outcome.blame is Blame.CONFIG:
+    if done.outcome.blame is Blame.CONFIG or goes_on(done.outcome):
         return False
-    left = "SELECT 1 FROM recipients WHERE email_id = ? AND state IN ('retry', 'pending') LIMIT 1"
-    return row(left, done.leased.email_id) is not None
-
-
-def goes_on(outcome: Outcome) -> bool:
-    """Some recipients go in a further transaction at once (452 4.5.3), under the same lease."""
-    return any(verdict is Verdict.AGAIN for verdict, _ in outcome.results)
+    if any(verdict is Verdict.RETRY for verdict, _ in done.outcome.results):
+        return True
+    positions = [position for position, _ in done.leased.recipients]
+    left = row(
+        "SELECT 1 FROM recipients WHERE email_id = ? AND state IN ('retry', 'pending')"
+        f" AND position NOT IN ({marks(len(positions))}) LIMIT 1",
+        done.leased.email_id, *positions,
+    )  # fmt: skip
+    return left is not None
 
 
 def conclude(
     email_id: int, now: int, *, again: RetryAt | GiveUp | None, sort_step: int, retry_count: int, lost_count: int,
-    summary: str, keep_unknown: bool = False,
+    summary: str,
 ) -> None:  # fmt: skip
     """Set an email's state from its recipients', and end its lease. Inside a write job.
 
-    `keep_unknown`: when there is no further attempt, recipients still to try end as unknown, not as failed.
+    `again`: when those still to be tried go; None: at once, in the email's old place in the queue.
     """
     if isinstance(again, GiveUp):
         run(
-            "UPDATE recipients SET state = ? WHERE email_id = ? AND state IN ('pending', 'retry')",
-            RecipientState.UNKNOWN if keep_unknown else RecipientState.FAILED, email_id,
-        )  # fmt: skip
+            "UPDATE recipients SET state = 'failed' WHERE email_id = ? AND state IN ('pending', 'retry')",
+            email_id,
+        )
         summary = f"{summary}; {again.reason}"
     left = dict(rows("SELECT state, count(*) FROM recipients WHERE email_id = ? GROUP BY state", email_id))
     to_try = left.get(RecipientState.PENDING, 0) + left.get(RecipientState.RETRY, 0)
@@ -199,18 +269,28 @@ def _state_of(left: dict[str, int], to_try: int, again: RetryAt | GiveUp | None)
     return State.SENT if left.get(RecipientState.SENT) else State.FAILED
 
 
-def _record_recipients(done: Finished, resend: bool) -> None:
-    """Recipients whose fate is unknown are tried again where the email says `resend`, else they stay unknown."""
-    email_id = done.leased.email_id
-    results = done.outcome.results
-    states = [
-        RecipientState.RETRY if v is Verdict.UNKNOWN and resend else _VERDICT_STATE[v] for v, _ in results
-    ]
+def _record_recipients(done: Finished, *, resend: bool) -> None:
+    """`resend`: recipients whose fate is unknown are tried again; else they stay unknown."""
+    results = zip(done.leased.recipients, done.outcome.results, strict=True)
+    _set_recipients(
+        done.leased.email_id,
+        [
+            (
+                position,
+                RecipientState.RETRY if verdict is Verdict.UNKNOWN and resend else _STATE[verdict],
+                reply,
+            )
+            for (position, _), (verdict, reply) in results
+        ],
+    )
+
+
+def _set_recipients(email_id: int, changes: list[tuple[int, RecipientState, Reply | None]]) -> None:
     run_many(
         "UPDATE recipients SET state = ?, code = ?, reply = ? WHERE email_id = ? AND position = ?",
         [
             (state, reply.code if reply else None, reply.text if reply else None, email_id, position)
-            for (position, _), state, (_, reply) in zip(done.leased.recipients, states, results, strict=True)
+            for position, state, reply in changes
         ],
     )
 
@@ -251,18 +331,20 @@ def _telling_reply(outcome: Outcome) -> Reply | None:
 
 def _learn(done: Finished, blamed: bool) -> None:
     """What the outcome tells about the config. `blamed`: the email itself is the one that breaks connections."""
-    config, outcome, now = done.leased.config, done.outcome, done.finished_at
+    tried, outcome, now = done.leased.tried, done.outcome, done.finished_at
+    if outcome.pause is not None and outcome.pause.crowded and health.crowded(tried, outcome.summary, now):
+        return
     if outcome.pause is not None:
-        health.pause(config.id, outcome.pause.seconds, outcome.pause.reason, now)
+        health.pause(tried.config_id, outcome.pause.seconds, outcome.pause.reason, now)
     if done.stage == "build" or blamed:
-        health.end_probe(config.id, done.leased.instance_id)
+        health.end_probe(tried)
     elif outcome.auth_refused:
-        health.login_refused(config.id, outcome.summary, now)
+        health.login_refused(tried, outcome.summary, now)
     elif outcome.config_failure:
-        health.failed(config.id, outcome.summary, now)
+        health.failed(tried, outcome.summary, now, opening=done.stage not in (*AFTER_MAIL, "dot"))
     elif outcome.pause is None:
         # Whatever the answer said about the email, the config itself was there and spoke.
-        health.succeeded(config.id, config.max_connections, now)
+        health.succeeded(tried, now)
 
 
 def _others_passed(leased: Leased) -> bool:
@@ -276,23 +358,25 @@ def _others_passed(leased: Leased) -> bool:
 
 
 def _settle_late(done: Finished) -> None:
-    """The lease was taken back meanwhile, yet here is an answer: keep it, and settle an email that is on hold."""
+    """The lease was taken back meanwhile, yet here is an answer: keep it, and settle the email where that is still
+    possible, which saves a second delivery."""
     email_id = done.leased.email_id
     Event.create(email_id=email_id, at=done.finished_at, type="late_reply", detail=done.outcome.summary)
-    held = row("SELECT 1 FROM emails WHERE id = ? AND state = 'unknown'", email_id)
-    if held is None or done.dot_at is None:
+    waits = row(
+        "SELECT retry_count, lost_count FROM emails WHERE id = ? AND lease IS NULL"
+        " AND state IN ('unknown', 'queued', 'retry')",
+        email_id,
+    )
+    if waits is None or done.dot_at is None:
         return
     for (position, _), (verdict, reply) in zip(done.leased.recipients, done.outcome.results, strict=True):
         if verdict in (Verdict.SENT, Verdict.FAILED):
             run(
                 "UPDATE recipients SET state = ?, code = ?, reply = ?"
-                " WHERE email_id = ? AND position = ? AND state = 'unknown'",
-                _VERDICT_STATE[verdict], reply.code if reply else None, reply.text if reply else None,
-                email_id, position,
+                " WHERE email_id = ? AND position = ? AND state IN ('unknown', 'retry', 'pending')",
+                _STATE[verdict], reply.code if reply else None, reply.text if reply else None, email_id, position,
             )  # fmt: skip
-    count = row("SELECT retry_count, lost_count FROM emails WHERE id = ?", email_id)
-    assert count is not None
     conclude(
-        email_id, done.finished_at, again=None, sort_step=0, retry_count=count[0], lost_count=count[1],
+        email_id, done.finished_at, again=None, sort_step=0, retry_count=waits[0], lost_count=waits[1],
         summary=done.outcome.summary,
     )  # fmt: skip

@@ -8,17 +8,24 @@ last may be missing, since they are not fsynced; every claimed email counts as h
 from __future__ import annotations
 
 from models.database import marks, row, rows, run, write
-from models.email import Event
+from models.email import Event, OnUnknown, RecipientState
 from services import health, quota
-from services.record import conclude
+from services.record import conclude, when_again
 from services.relay import Policy
+from services.retry import GiveUp, RetryAt
+
+REBOOTED = "the machine went down while it was being sent"
+DIED = "the process ended after the final dot, before the server's answer"
+DIED_BEFORE = "its process ended before the final dot"
+STOPPED = "delivery stopped after the final dot, before the server's answer"
+DEATHS_TO_BLAME = 3  # an email that was in hand at so many deaths in a row may be what kills
 
 
 def take_back(policy: Policy, instance_id: int, now: int, *, rebooted: bool) -> tuple[int, int]:
     """End an instance that lives no more: its leases, slots, probes and row. (returned, unknown) emails."""
 
     def job() -> tuple[int, int]:
-        counts = _leases(policy, instance_id, now, "" if not rebooted else "reboot")
+        counts = _end_leases(policy, instance_id, now, rebooted)
         run("DELETE FROM slots WHERE instance_id = ?", instance_id)
         run("UPDATE health SET probe_instance = NULL WHERE probe_instance = ?", instance_id)
         run("DELETE FROM leaders WHERE instance_id = ?", instance_id)
@@ -35,11 +42,12 @@ def take_back_lease(policy: Policy, lease: int, why: str, now: int) -> None:
         held = rows("SELECT id, dot_at, carrier_id FROM emails WHERE lease = ?", lease)
         for email_id, dot_at, _ in held:
             if dot_at is None:
-                _return(email_id, now, why)
+                _return(policy, email_id, why, now)
             else:
                 _lose(policy, email_id, why, now)
         if held:
-            health.failed(held[0][2], why, now)
+            health.hung(held[0][2], why, now)
+            health.end_any_probe(held[0][2])
 
     write(job, durable=True)
 
@@ -50,66 +58,84 @@ def take_back_started(policy: Policy, email_ids: list[int], lease: int, now: int
     def job() -> None:
         held = f"SELECT id FROM emails WHERE lease = ? AND id IN ({marks(len(email_ids))})"
         for (email_id,) in rows(held, lease, *email_ids):
-            _lose(policy, email_id, "delivery stopped after the final dot, before the server's answer", now)
+            _lose(policy, email_id, STOPPED, now)
 
     write(job)
 
 
-def _leases(policy: Policy, instance_id: int, now: int, why: str) -> tuple[int, int]:
+def _end_leases(policy: Policy, instance_id: int, now: int, rebooted: bool) -> tuple[int, int]:
     claimed = rows("SELECT id, dot_at FROM emails WHERE state = 'sending' AND instance_id = ?", instance_id)
     lost = 0
     for email_id, dot_at in claimed:
-        if dot_at is None and not why:
-            _return(email_id, now, "its process ended before the final dot")
+        if dot_at is None and not rebooted:
+            _return(policy, email_id, DIED_BEFORE, now)
         else:
-            _lose(
-                policy,
-                email_id,
-                why or "the process ended after the final dot, before the server's answer",
-                now,
-            )
+            _lose(policy, email_id, REBOOTED if rebooted else DIED, now)
             lost += 1
     return len(claimed) - lost, lost
 
 
-def _return(email_id: int, now: int, why: str) -> None:
-    _refund(email_id)
-    run(
-        "UPDATE emails SET state = 'queued', lease = NULL, instance_id = NULL, charged_minute = NULL, updated_at = ?"
-        " WHERE id = ?",
-        now, email_id,
-    )  # fmt: skip
-    Event.create(email_id=email_id, at=now, type="returned", detail=why)
-
-
-def _refund(email_id: int) -> None:
-    found = row("SELECT carrier_id, charged_minute, recipient_count FROM emails WHERE id = ?", email_id)
-    if found is not None and found[1] is not None:
-        quota.charge(found[0], found[1], -1, -found[2])
-
-
-def _lose(policy: Policy, email_id: int, why: str, now: int) -> None:
-    """Mark an email's undecided recipients unknown, then resend or hold as it asks."""
-    if why == "reboot":
-        why = "the machine went down while it was being sent"
+def _return(policy: Policy, email_id: int, why: str, now: int) -> None:
+    """No dot went out: back to its place. One that was in hand whenever a process died is put off, and it counts."""
     email = row(
-        "SELECT carrier_id, instance_id, claimed_at, dot_at, retry_count, lost_count, on_unknown"
+        "SELECT carrier_id, charged_minute, recipient_count, retry_count, lost_count, due_at, expires_at, max_retries"
         " FROM emails WHERE id = ?",
         email_id,
     )
     assert email is not None
-    carrier_id, instance_id, claimed_at, dot_at, retry_count, lost_count, on_unknown = email
+    carrier_id, minute, recipients, retry_count, lost_count, due_at, expires_at, max_retries = email
+    if minute is not None:
+        quota.charge(carrier_id, minute, -1, -recipients)
+    again: RetryAt | GiveUp | None = None
+    if lost_count + 1 >= DEATHS_TO_BLAME:
+        limit = policy.max_retries if max_retries is None else max_retries
+        again = when_again(policy, retry_count, limit, due_at, expires_at, None, now)
+    Event.create(email_id=email_id, at=now, type="returned", detail=why)
+    conclude(
+        email_id, now, again=again, sort_step=policy.priority_step,
+        retry_count=retry_count + (again is not None), lost_count=lost_count + 1, summary=why,
+    )  # fmt: skip
+
+
+def _lose(policy: Policy, email_id: int, why: str, now: int) -> None:
+    """Mark an email's undecided recipients unknown, then resend or hold as it asks."""
+    email = row(
+        "SELECT carrier_id, instance_id, claimed_at, dot_at, retry_count, lost_count, on_unknown, due_at, expires_at,"
+        " max_retries FROM emails WHERE id = ?",
+        email_id,
+    )
+    assert email is not None
+    (
+        carrier_id,
+        instance_id,
+        claimed_at,
+        dot_at,
+        retry_count,
+        lost_count,
+        on_unknown,
+        due_at,
+        expires_at,
+        limit,
+    ) = email
     run(
         "INSERT INTO attempts (email_id, smtp_config_id, instance_id, claimed_at, dot_at, finished_at, stage, outcome,"
         " blame, reply) VALUES (?, ?, ?, ?, ?, ?, 'dot', 'unknown', 'nobody', ?)",
         email_id, carrier_id, instance_id, claimed_at, dot_at, now, why,
     )  # fmt: skip
     Event.create(email_id=email_id, at=now, type="unknown", detail=why)
+    resend = on_unknown == OnUnknown.RESEND
+    again: RetryAt | GiveUp | None = None
+    limit = policy.max_retries if limit is None else limit
+    if resend and not 0 == retry_count < limit:  # the first time at once: a restart should not hold up mail
+        again = when_again(policy, retry_count, limit, due_at, expires_at, None, now)
+    # With the dot, the replies to RCPT were recorded: what they put off or refused is not in doubt.
+    undecided = "'pending'" if dot_at is not None else "'pending', 'retry'"
+    goes_again = resend and not isinstance(again, GiveUp)
     run(
-        "UPDATE recipients SET state = ? WHERE email_id = ? AND state IN ('pending', 'retry')",
-        "retry" if on_unknown == "resend" else "unknown", email_id,
+        f"UPDATE recipients SET state = ? WHERE email_id = ? AND state IN ({undecided})",
+        RecipientState.RETRY if goes_again else RecipientState.UNKNOWN, email_id,
     )  # fmt: skip
     conclude(
-        email_id, now, again=None, sort_step=policy.priority_step, retry_count=retry_count + (on_unknown == "resend"),
-        lost_count=lost_count, summary=f"unknown: {why}", keep_unknown=True,
+        email_id, now, again=again, sort_step=policy.priority_step, retry_count=retry_count + resend,
+        lost_count=lost_count, summary=f"unknown: {why}",
     )  # fmt: skip

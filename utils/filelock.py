@@ -68,6 +68,21 @@ class SharedFileLock:
         os.close(self._fd)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether someone holds the lock. Nobody holds a file that is not there, and none is made."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who ask at once must not mistake each other
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def holder_of(path: Path) -> str:
     """What the holder wrote with `note`, or an empty string."""
     try:

@@ -8,28 +8,11 @@ and the html comes from whoever may send.
 from __future__ import annotations
 
 import re
-from html import unescape
 
-_ATTRIBUTES = r"""(?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+|(?=>)|\Z))*+"""
-# The content of these is never text to read, and holds no tags up to the end tag.
-_SKIPPED = "(?i:script|style|title|textarea|iframe|noembed|noframes|xmp|template)"
-_TAG = re.compile(
-    rf"""<(?:
-        (?=[IiNnSsTtXx])({_SKIPPED})(?=[\s/>]){_ATTRIBUTES}>.*?(?:</(?i:\1)(?=[\s/>])[^>]*+>|\Z)
-        | (/?)([a-zA-Z][^\s/>]*+)(?:>|({_ATTRIBUTES})(?:>|\Z))
-        | !--(?:-?>|.*?(?:--!?>|\Z))
-        | [!?/][^>]*+(?:>|\Z)
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
-_ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*(?:"([^"]*)"?|'([^']*)'?|([^\s>]+)))?""")
-_DISPLAY_NONE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+from utils.html_tags import FIRST_TEXT, TAG, VOID, attribute, decoded, is_hidden
+
 _URL = re.compile(r"(?:https?|ftp|mailto|tel|sms):\S", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:https?://|mailto:|tel:|sms:)", re.IGNORECASE)
-
-_VOID = frozenset(
-    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr")
-)
 
 # 1: begins and ends on its own line; 2: with an empty line before and after.
 _LINES = """address article aside body caption center dd div dt fieldset figcaption footer form header html li
@@ -38,7 +21,6 @@ _PARAGRAPHS = "blockquote details dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table 
 _GAPS = {**dict.fromkeys(_LINES.split(), 1), **dict.fromkeys(_PARAGRAPHS.split(), 2)}
 _SPECIAL = frozenset(("a", "blockquote", "br", "hr", "img", "li", "ol", "pre", "td", "th", "ul"))
 _SPECIAL_AT_END = frozenset(("a", "blockquote", "br", "ol", "pre", "ul"))
-_KNOWN = _SPECIAL | _GAPS.keys()
 _RULE = "-" * 20
 _DEEPEST = 8  # further levels of lists and quotes are not indented more
 
@@ -55,54 +37,26 @@ def html_to_text(html: str) -> str:
 def _read(html: str, skip_hidden: bool) -> tuple[str, bool]:
     """The text, and whether every hidden element had its end tag."""
     page = _Page()
-    position, hidden, depth = 0, "", 0
-    for match in _TAG.finditer(html):
-        start, end = match.span()
-        if start > position and not hidden:
-            page.text(html[position:start])
-        position = end
-        _, slash, name, attributes = match.groups()
-        if not name:
-            continue
-        name = name.lower()
-        if hidden:
-            if name == hidden:
-                depth += -1 if slash else 1
-                hidden = hidden if depth else ""
-        elif attributes and not slash and skip_hidden and _is_hidden(attributes):
-            hidden, depth = ("", 0) if name in _VOID else (name, 1)
-        elif name in _KNOWN:
-            if slash:
+    if first := FIRST_TEXT.match(html):
+        page.text(first[0])
+    hidden, depth = "", 0
+    for match in TAG.finditer(html):
+        _, slash, name, attributes, text = match.groups()
+        if name:
+            name = name.lower()
+            if hidden:
+                if name == hidden:
+                    depth += -1 if slash else 1
+                    hidden = hidden if depth else ""
+            elif attributes and not slash and skip_hidden and is_hidden(attributes):
+                hidden, depth = ("", 0) if name in VOID else (name, 1)
+            elif slash:
                 page.close(name)
             else:
-                page.open(name, attributes or "")
-    if not hidden:
-        page.text(html[position:])
+                page.open(name, attributes)
+        if text and not hidden:
+            page.text(text)
     return page.finish(), not hidden
-
-
-def _is_hidden(attributes: str) -> bool:
-    lower = attributes.lower()
-    if "none" not in lower and "hidden" not in lower:
-        return False
-    found = _attributes(attributes)
-    return "hidden" in found or bool(_DISPLAY_NONE.search(found.get("style", "")))
-
-
-def _attributes(source: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, double, single, bare in _ATTRIBUTE.findall(source):
-        found.setdefault(name.lower(), _decoded(double or single or bare))
-    return found
-
-
-def _decoded(text: str) -> str:
-    if "&" not in text:
-        return text
-    try:
-        return unescape(text)
-    except ValueError:  # `&#` and more digits than int() takes
-        return text
 
 
 def _bare(url: str) -> str:
@@ -128,7 +82,7 @@ class _Page:
 
     def text(self, data: str) -> None:
         if "&" in data:
-            data = _decoded(data)
+            data = decoded(data)
         if self.pre:
             self._put(data.removeprefix("\n") if self.gap else data)
             return
@@ -141,10 +95,10 @@ class _Page:
         self._put(" ".join(words))
         self.space = data[-1].isspace()
 
-    def open(self, name: str, attributes: str) -> None:
+    def open(self, name: str, attributes: str | None) -> None:
         gap = _GAPS.get(name, 0)
         if name in _SPECIAL:
-            gap = self._open_special(name, attributes, gap)
+            gap = self._open_special(name, attributes or "", gap)
         if gap > self.gap:
             self.gap = gap
 
@@ -165,11 +119,11 @@ class _Page:
             self.cell = True
         elif name == "a":
             self._end_link()
-            self.href, self.label = _attributes(attributes).get("href", ""), []
+            self.href, self.label = attribute(attributes, "href") or "", []
         elif name == "br":
             self.breaks += 1
         elif name == "img":
-            self._put(" ".join(_attributes(attributes).get("alt", "").split()))
+            self._put(" ".join((attribute(attributes, "alt") or "").split()))
         elif name == "li":
             self.marker = self._next_marker()
         elif name == "ul" or name == "ol":
@@ -245,5 +199,5 @@ class _Page:
         shown = url[7:].partition("?")[0] if url[:7].lower() == "mailto:" else url
         if not label:
             self._put(shown)
-        elif _bare(label) != _bare(shown):
+        elif " " in label or _bare(label) != _bare(shown):
             self.out.append(f" ({shown})")

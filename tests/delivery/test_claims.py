@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from models.database import database, row, rows, run, write
+from models.service import Instance
 from services import claim as claims
 from services import quota, record, recover
 from services.errors import InvalidInputError
@@ -17,6 +18,12 @@ from utils.clock import HOUR, MINUTE
 
 NOON = 1_800_000_000_000 // HOUR * HOUR
 INSTANCE = 7
+
+
+@pytest.fixture(autouse=True)
+def _instances(relay: Relay) -> None:
+    for number in (1, 2, 3, INSTANCE):
+        Instance.create(id=number, boot_id="b", lock_name="none", host="h", pid=1, started_at=0)
 
 
 def take(config: int, now: int, want: int = 1000) -> list[int]:
@@ -260,8 +267,10 @@ def test_a_zombie_is_refused_its_dot(relay: Relay) -> None:
     assert claim is not None
     mine = leased(relay, one, claim.lease, config)
     recover.take_back(relay.policy, INSTANCE, NOON + 1, rebooted=False)
-    assert take(config, NOON + 2) == [one]
-    assert record.commit(relay.policy, [], mine, NOON + 3) is False
+    assert take(config, NOON + 2) == [], "whoever was taken for dead claims nothing"
+    again = claims.claim(config, 1, NOON + 2, 5, connected=True)
+    assert again is not None and [found.id for found in again.emails] == [one]
+    assert record.commit(relay.policy, [], record.Dot(mine), NOON + 3) is False
     assert row("SELECT dot_at FROM emails WHERE id = ?", one) == (None,)
 
 
@@ -270,6 +279,8 @@ def test_a_reservation_moves_to_the_minute_of_its_dot(relay: Relay) -> None:
     one = submit(relay, NOON)
     claim = claims.claim(config, INSTANCE, NOON, 1, connected=True)
     assert claim is not None
-    assert record.commit(relay.policy, [], leased(relay, one, claim.lease, config), NOON + 5 * MINUTE)
+    assert record.commit(
+        relay.policy, [], record.Dot(leased(relay, one, claim.lease, config)), NOON + 5 * MINUTE
+    )
     used = dict(rows("SELECT minute, messages FROM usage WHERE messages"))
     assert used == {(NOON + 5 * MINUTE) // MINUTE: 1}

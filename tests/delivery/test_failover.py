@@ -25,6 +25,10 @@ def _short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_service, "FIRST_STEP", 300)
 
 
+def tried(config: int, *, probe: bool = False, opened_at: int | None = 0) -> health_service.Tried:
+    return health_service.Tried(config, 5, 1, probe, opened_at)
+
+
 def test_mail_goes_through_the_other_config_and_the_breaker_opens_half_opens_and_closes(relay: Relay) -> None:
     refusing = True
     with Sink() as good, Sink() as bad:
@@ -66,7 +70,7 @@ def test_failures_of_connections_that_failed_together_count_once(relay: Relay) -
 
     def job() -> None:
         for _ in range(5):
-            health_service.failed(config, "refused", now)
+            health_service.failed(tried(config), "refused", now, opening=True)
 
     write(job)
     assert health(config).failures == 1
@@ -107,7 +111,7 @@ def test_a_config_earns_connections_up_to_its_limit_and_loses_them_by_failures(r
             wait_for(lambda: states().get("sent") == 60)
         assert sink.peak == 3
         assert health(config).window == pytest.approx(3)
-    write(lambda: health_service.failed(config, "refused", now_ms()))
+    write(lambda: health_service.failed(tried(config), "refused", now_ms(), opening=True))
     assert health(config).window == pytest.approx(2)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.html_text import html_to_text
+
+UNHURRIED = settings(deadline=None)  # a busy machine may stall any example
 
 MAIL = """<!DOCTYPE html><html><head><title>Receipt</title><style>p { color: red }</style>
 <script>if (a < b) { document.write("<p>no</p>") }</script></head><body>
@@ -78,6 +80,7 @@ def test_it_reads_like_the_mail() -> None:
         ("", ""),
         ("plain", "plain"),
         ("a < b > c & d", "a < b > c & d"),
+        ("<3 <<b>x</b> <", "<3 <x <"),
         ("a\r\nb\rc", "a b c"),
         ("x<b>y</b>z", "xyz"),
         ("<p>a</p><p>b</p>", "a\n\nb"),
@@ -160,11 +163,13 @@ def test_a_hidden_element_without_end_does_not_swallow_the_mail() -> None:
     assert html_to_text('<p style="display:none">pre<p>Hello</p>') == "pre\n\nHello"
 
 
+@UNHURRIED
 @given(st.text())
 def test_it_never_raises_on_text(html: str) -> None:
     html_to_text(html)
 
 
+@UNHURRIED
 @given(
     st.lists(tags() | st.text(max_size=5) | st.sampled_from(['"', "'", "<", ">", "=", "&", "<!--", "-->"]))
 )
@@ -172,17 +177,20 @@ def test_it_never_raises_on_broken_markup(pieces: list[str]) -> None:
     html_to_text("".join(pieces))
 
 
+@UNHURRIED
 @given(st.lists(tags() | WORDS))
 def test_no_tag_is_left(pieces: list[str]) -> None:
     assert "<" not in html_to_text("".join(pieces))
 
 
+@UNHURRIED
 @given(st.lists(WORDS, min_size=1), st.sampled_from(["p", "div", "b", "li", "td", "h1", "blockquote", "pre"]))
 def test_no_word_is_lost(words: list[str], tag: str) -> None:
     text = html_to_text("".join(f"<{tag}>{word}</{tag}> " for word in words))
     assert [word for word in text.replace("|", " ").split() if word not in ("-", ">")] == words
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=1))
 def test_every_link_is_kept(links: list[tuple[str, str]]) -> None:
     text = html_to_text(
@@ -216,4 +224,4 @@ def test_every_link_is_kept(links: list[tuple[str, str]]) -> None:
 def test_a_megabyte_of_anything_takes_little_time(html: str) -> None:
     started = time.process_time()
     html_to_text(html)
-    assert time.process_time() - started < 3  # some 0.1 s; a quadratic step would take minutes
+    assert time.process_time() - started < 10  # some 0.1 s; a quadratic step takes minutes

@@ -13,28 +13,39 @@ from email.utils import getaddresses
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from utils.addresses import Address, envelope
 from utils.mime import Attachment, HeaderError, Mail, build, needs_smtputf8
 
+UNHURRIED = settings(deadline=None)  # a busy machine may stall any example
 ANN = Address("Ann", "ann@example.com")
 BOB = Address("", "bob@example.org")
 
 CHARS = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
-BODY = st.text(st.sampled_from("ab .=\r\n\t~é€🎉\x0c\x7f") | CHARS, max_size=300)
+
+
+def made_of(pieces: list[str], others: st.SearchStrategy[str], most: int) -> st.SearchStrategy[str]:
+    """Texts in which the awkward pieces are common: left alone, hypothesis rarely writes a line end."""
+    return st.lists(st.sampled_from(pieces) | st.text(others, max_size=3), max_size=most).map("".join)
+
+
+BODY = made_of(
+    ["a", "b c", " ", ".", "=", "\r", "\n", "\r\n", "\t", "é", "🎉", "\x0c", "\x7f", "x" * 74], CHARS, 60
+)
 LONG_LINE = st.integers(900, 3_000).flatmap(lambda n: st.sampled_from(["x" * n, "é" * n, "a " * n, "." * n]))
 # What a header may hold; the C1 controls and Unicode's own line ends included.
 HEADER_CHARS = st.characters(exclude_categories=["Cs"], exclude_characters="".join(map(chr, range(32))))
-HEADER_TEXT = st.text(st.sampled_from('ab ?=_,;:"<>()\\\t@é€🎉ש') | HEADER_CHARS, max_size=200)
-NAME = st.text(st.sampled_from('ab .?=_,;:"<>()\\@é€🎉ש') | HEADER_CHARS, max_size=100)
+AWKWARD = [*'?=_,;:"<>()@.', "\\", "=?", " ", "a", "bc d", "é", "€", "🎉", "ש"]
+HEADER_TEXT = made_of([*AWKWARD, "\t", "  ", "x" * 40], HEADER_CHARS, 40)
+NAME = made_of([*AWKWARD, "x" * 20], HEADER_CHARS, 12)
 EMAIL = st.sampled_from(
     ["a@example.com", "b.c+d@xn--bcher-kva.example", "e'f@localhost", '"g h"@example.org']
 )
 UTF8_EMAIL = st.sampled_from(["ä@example.com", "用户@xn--r8jz45g.jp"])
 ADDRESS = st.builds(Address, NAME, EMAIL)
-FILENAME = st.text(st.sampled_from("ab .?=%'\"\\;é€🎉ש") | HEADER_CHARS, min_size=1, max_size=150)
+FILENAME = made_of([*AWKWARD, "%", "'", ".pdf", "x" * 20], HEADER_CHARS, 12)
 CONTENT_TYPES = st.sampled_from(
     ["text/plain", "text/html; charset=latin-1", "image/png", "application/x-a.b+c", "nonsense"]
 )
@@ -87,7 +98,7 @@ def parsed(data: bytes) -> EmailMessage:
 
 
 def people(data: bytes, name: str) -> list[tuple[str, str]]:
-    """Read by the older parser: in some versions the new one keeps the space between two encoded words of a name."""
+    """By the older parser: some versions of the new one keep the space between two encoded words."""
     field = email.message_from_string(data.decode(), policy=email.policy.compat32)[name] or ""
     return [(str(make_header(decode_header(phrase))), spec) for phrase, spec in getaddresses([field]) if spec]
 
@@ -113,6 +124,7 @@ def check_wire_format(data: bytes, utf8: bool) -> None:
     assert utf8 or head.isascii()
 
 
+@UNHURRIED
 @given(mails())
 @example(mail(subject="=?utf-8?q?not_encoded?="))
 @example(mail(subject=" " * 1_200 + "a"))
@@ -124,6 +136,7 @@ def test_headers_come_back(given_mail: Mail) -> None:
     check_headers(data, given_mail)
 
 
+@UNHURRIED
 @given(mails(st.builds(Address, NAME, UTF8_EMAIL | EMAIL)).filter(needs_smtputf8))
 def test_headers_come_back_when_they_are_raw_utf8(given_mail: Mail) -> None:
     data = build(given_mail)
@@ -150,6 +163,7 @@ def check_headers(data: bytes, given_mail: Mail) -> None:
     assert custom == [(name, value.strip(" \t")) for name, value in given_mail.headers]
 
 
+@UNHURRIED
 @given(mails())
 def test_bodies_and_attachments_come_back(given_mail: Mail) -> None:
     message = parsed(build(given_mail))
@@ -167,8 +181,10 @@ def described(part: EmailMessage) -> tuple[str, str, bytes, str, str]:
     assert isinstance(payload, bytes)
     assert part["Content-Transfer-Encoding"] == "base64"
     disposition = part.get_content_disposition() or ""
+    # Not get_filename(), which takes quotes off a name that really has them.
+    filename = part["Content-Disposition"].params.get("filename", "")
     return (
-        part.get_filename() or "",
+        filename,
         part.get_content_type(),
         payload,
         part.get("Content-ID", ""),
@@ -184,6 +200,7 @@ def wanted(attachment: Attachment) -> tuple[str, str, bytes, str, str]:
     return attachment.filename.strip(), kind, attachment.content, f"<{attachment.content_id}>", "inline"
 
 
+@UNHURRIED
 @given(mails())
 def test_the_same_mail_gives_the_same_bytes(given_mail: Mail) -> None:
     assert build(given_mail) == build(given_mail)
@@ -258,7 +275,7 @@ def test_25_megabytes_take_well_under_a_second() -> None:
     assert isinstance(message, EmailMessage)
     [part] = message.iter_attachments()
     assert part.get_payload(decode=True) == content
-    assert taken < 1.5  # 0.2 s on the slowest machine tried, with room for a busy one
+    assert taken < 2  # 0.2 s; the rest is for a busy machine under coverage
 
 
 @pytest.mark.parametrize("bad", ["\r\nBcc: x@y.z", "\nX: y", "\r", "\x00", "\x0b", "\x1b[2J", "\ud800"])

@@ -111,7 +111,17 @@ def test_a_long_list_folds_between_addresses() -> None:
 
 
 @pytest.mark.parametrize(
-    "email", ["", "a", "a@", "a b@c.example", "a@b.example>", "<a@b.example", "a@b.example, c@d.example"]
+    "email",
+    [
+        "",
+        "a",
+        "a@",
+        "a b@c.example",
+        "a@b.example>",
+        "<a@b.example",
+        "a@b.example, c@d.example",
+        "a@b_c.example",
+    ],
 )
 def test_a_mailbox_that_is_no_address_is_refused(email: str) -> None:
     with pytest.raises(HeaderError):
