@@ -39,9 +39,10 @@ def fill(count: int, lane: int, pinned: int | None) -> None:
         run(
             f"INSERT INTO emails (id, tenant, user, state, priority, available_at, sort_at, lane_id, smtp_config_id,"
             f" subject, sender, sender_name, message_id, size, recipient_count, on_unknown, retry_count, lost_count,"
-            f" created_at, updated_at, has_content) {number} SELECT ? + i, '', '', 'queued', 3, ? + i, ? + i, ?, ?,"
-            f" 'Subject ' || i, '', '', '<' || (? + i) || '@bench.test>', 2000, 1, 'resend', 0, 0, ?, ?, 1 FROM n",
-            count, base, now - count, now - count, lane, pinned, base, now, now,
+            f" due_at, created_at, updated_at, has_content) {number} SELECT ? + i, '', '', 'queued', 3, ? + i, ? + i,"
+            " ?, ?, 'Subject ' || i, '', '', '<' || (? + i) || '@bench.test>', 2000, 1, 'resend', 0, 0, ?, ?, ?, 1"
+            " FROM n",
+            count, base, now - count, now - count, lane, pinned, base, now, now, now,
         )  # fmt: skip
         run(
             f"INSERT INTO recipients (email_id, position, kind, name, address, state) {number}"

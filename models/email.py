@@ -64,7 +64,7 @@ class Email(Table):
     sender = TextField(default="")  # explicit From address; '' takes the config's
     sender_name = TextField(default="")
     message_id = TextField()
-    size = IntegerField()  # bytes of content, before encoding
+    size = IntegerField()  # bytes on the wire, estimated
     recipient_count = IntegerField()  # still to be tried
     tags = JSONField(null=True)
     metadata = JSONField(null=True)

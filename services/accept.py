@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from models.database import row, run, write
+from models.database import database, row, run, write
 from services import submission
 from services.errors import (
     FieldError,
@@ -18,7 +19,7 @@ from services.errors import (
 )
 from services.principal import Principal
 from services.relay import Relay
-from services.routing import check_limits, lane_for
+from services.routing import lane_for
 from services.submission import Checked, NewAttachment, NewEmail, check
 from utils.clock import DAY
 from utils.machine import free_bytes
@@ -48,6 +49,9 @@ def submit(
     relay: Relay, who: Principal, email: NewEmail, now: int, key: IdempotencyKey | None = None
 ) -> Answer:
     """Accept one email. ServiceError when it cannot be."""
+    before = _replay(who, key, now)  # whatever has changed since, such as the time
+    if before is not None:
+        return before
     _check_disk(relay)
     checked = check(relay, email, now)
 
@@ -71,6 +75,9 @@ def submit_batch(
     key: IdempotencyKey | None = None,
 ) -> Answer:
     """Accept many in one commit. `strict`: all or none; `permissive`: those that are right, a result for each."""
+    before = _replay(who, key, now)
+    if before is not None:
+        return before
     _check_disk(relay)
     checked = [_check_item(relay, email, now) for email in emails]
 
@@ -93,7 +100,7 @@ def _commit(relay: Relay, job: Any) -> Answer:
 
 
 def _check_disk(relay: Relay) -> None:
-    if free_bytes(relay.policy.data_dir) < relay.policy.min_free_bytes:
+    if free_bytes(Path(database.database).parent) < relay.policy.min_free_bytes:
         raise StorageFullError("the disk is nearly full: no mail is accepted until there is room again")
 
 
@@ -127,8 +134,7 @@ def _store_item(
 def _store(who: Principal, checked: Checked, now: int) -> int:
     """Insert one checked email; its id. Inside a write job."""
     email = checked.email
-    lane = lane_for(who.tenant, checked.sender, email.smtp_config_id)
-    check_limits(lane, len(checked.recipients))
+    lane = lane_for(who.tenant, checked.sender.email, email.smtp_config_id, len(checked.recipients))
     return submission.insert(who, checked, lane, now)
 
 

@@ -18,7 +18,7 @@ from services.reading import find
 from services.record import conclude
 from services.relay import Relay
 from services.retention import drop_contents
-from services.routing import check_limits, lane_for
+from services.routing import lane_for
 from services.submission import LATEST_SEND
 from utils.clock import iso
 
@@ -79,8 +79,9 @@ def retry(relay: Relay, tenant: str | None, email_id: int, now: int) -> None:
         if not to_try:
             raise ConflictError("every recipient has got it")
         _move(
-            email, now, state=State.QUEUED, recipient_count=to_try, retry_count=0, lost_count=0, available_at=now,
-            sort_at=now + (email.priority - 1) * relay.policy.priority_step, finished_at=None,
+            email, now, state=State.QUEUED, lane_id=_lane_now(email, to_try), recipient_count=to_try, retry_count=0,
+            lost_count=0, available_at=now, due_at=now, finished_at=None,
+            sort_at=now + (email.priority - 1) * relay.policy.priority_step,
         )  # fmt: skip
         _note(email_id, now, "requeued")
 
@@ -128,8 +129,7 @@ def patch(relay: Relay, tenant: str | None, email_id: int, changes: Patch, now: 
                 values.get("available_at", email.available_at) + (priority - 1) * relay.policy.priority_step
             )
         if not isinstance(changes.smtp_config_id, Unset):
-            lane = lane_for(email.tenant, email.sender, changes.smtp_config_id)
-            check_limits(lane, email.recipient_count)
+            lane = lane_for(email.tenant, email.sender, changes.smtp_config_id, email.recipient_count)
             values |= {"smtp_config_id": changes.smtp_config_id, "lane_id": lane}
         _move(email, now, **values)
         _note(email_id, now, "changed", _told(changes))
@@ -188,13 +188,22 @@ def _give_quota_back(email: Email) -> None:
         quota.charge(email.carrier_id, email.charged_minute, -1, -email.recipient_count)
 
 
+def _lane_now(email: Email, recipients: int) -> int:
+    """The lane as it would be for a new email, since configs may have changed or gone meanwhile. ConflictError when
+    none may carry it: that is no fault of the request."""
+    try:
+        return lane_for(email.tenant, email.sender, email.smtp_config_id, recipients)
+    except InvalidInputError as exc:
+        raise ConflictError(exc.message, code=exc.code, field=exc.field, details=exc.details) from None
+
+
 def _rescheduled(email: Email, send_at: int, now: int) -> dict[str, Any]:
     if send_at > now + LATEST_SEND:
         raise InvalidInputError.of([FieldError("send_at", "more than a year ahead", "TOO_LATE")])
     if email.expires_at is not None and email.expires_at <= send_at:
         raise InvalidInputError.of([FieldError("send_at", "must be before its expires_at", "TOO_LATE")])
     state = State.SCHEDULED if send_at > now else State.QUEUED
-    return {"state": state, "available_at": max(send_at, now)}
+    return {"state": state, "available_at": max(send_at, now), "due_at": max(send_at, now)}
 
 
 def _move(email: Email, now: int, **values: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -48,7 +49,7 @@ def _database(now: int) -> Check:
 
 def _disk(relay: Relay) -> Check:
     try:
-        free = free_bytes(relay.policy.data_dir)
+        free = free_bytes(Path(database.database).parent)
     except OSError as exc:
         log.error("action=not_ready check=disk error=%s", exc)
         return {"ok": False, "detail": "cannot be read"}

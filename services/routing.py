@@ -1,20 +1,25 @@
 """Which SMTP configs may carry which mail.
 
-Every email stands in a lane: the one config it is pinned to, or its tenant and explicit sender. The table `routes`
+Every email stands in a lane: its tenant, its explicit sender, and the config it is pinned to if any. The table `routes`
 says which configs serve a lane. It is rewritten when a config changes or a lane is new, so that a claim only ever
 looks at mail that may go.
 """
 
 from __future__ import annotations
 
-from models.database import row, rows, run, run_many
+from models.database import marks, row, rows, run, run_many
 from models.smtp_config import Lane, SmtpConfig
 from services.errors import FieldError, InvalidInputError
 from utils.addresses import domain_of
 
+# + a tenant, or * for everyone: the switch that has ended the sandbox's share of unpinned mail.
+SANDBOX_RETIRED = "sandbox_retired:"
+
 
 def may_carry(config: SmtpConfig, tenant: str, sender: str) -> bool:
     """Whether unpinned mail of this tenant and sender key ('', a domain, or an address) may go through `config`."""
+    if config.sandbox and _sandbox_retired(tenant):
+        return False
     return config.weight > 0 and may_use(config, tenant) and may_send_as(config, sender)
 
 
@@ -31,39 +36,54 @@ def may_send_as(config: SmtpConfig, sender: str) -> bool:
     return domain in config.from_domains
 
 
-def lane_for(tenant: str, sender: str, smtp_config_id: int | None) -> int:
+def lane_for(tenant: str, sender: str, smtp_config_id: int | None, recipients: int = 1) -> int:
     """The lane of such mail, made where it is new. Inside a write job.
 
-    InvalidInputError when no config may ever carry it: it must be refused now, for it would wait for ever.
+    InvalidInputError when no config may ever carry it: it must be refused now, for it would wait for ever. No lane
+    is made then: refused senders must not pile up in the table.
     """
     if smtp_config_id is not None:
         _check_pin(tenant, sender, smtp_config_id)
-        return _lane(tenant, smtp_config_id, "")
-    lane = _lane(tenant, 0, _sender_key(tenant, sender))
-    if row("SELECT 1 FROM routes WHERE lane_id = ? LIMIT 1", lane) is None:
+    key = (tenant, smtp_config_id or 0, _sender_key(tenant, sender))
+    found = row("SELECT id FROM lanes WHERE tenant = ? AND smtp_config_id = ? AND sender = ?", *key)
+    if found is not None:
+        carriers = [one for (one,) in rows("SELECT smtp_config_id FROM routes WHERE lane_id = ?", found[0])]
+    else:
+        carriers = [config.id for config in SmtpConfig.select() if _serves(config, *key)]
+    if not carriers:
         raise _nobody_carries(sender)
-    return lane
+    _check_limits(carriers, recipients)
+    return int(found[0]) if found is not None else _new_lane(key, carriers)
 
 
-def check_limits(lane: int, recipients: int) -> None:
+def _check_limits(carriers: list[int], recipients: int) -> None:
     """InvalidInputError for an email with more recipients than every config's limit: it would wait for ever."""
     fits = row(
-        "SELECT 1 FROM routes JOIN smtp_configs c ON c.id = smtp_config_id WHERE lane_id = ? AND (limit_unit != ?"
+        f"SELECT 1 FROM smtp_configs WHERE id IN ({marks(len(carriers))}) AND (limit_unit != 'recipients'"
         " OR ((hourly_limit = 0 OR hourly_limit >= ?) AND (daily_limit = 0 OR daily_limit >= ?))) LIMIT 1",
-        lane, "recipients", recipients, recipients,
+        *carriers, recipients, recipients,
     )  # fmt: skip
     if fits is None:
         message = "more recipients than the SMTP config may send to in its whole hour or day"
         raise InvalidInputError.of([FieldError("recipients", message, "OVER_LIMIT")])
 
 
+def _new_lane(key: tuple[str, int, str], carriers: list[int]) -> int:
+    tenant, smtp_config_id, sender = key
+    lane = Lane.create(tenant=tenant, smtp_config_id=smtp_config_id, sender=sender)
+    run_many(
+        "INSERT INTO routes (smtp_config_id, lane_id) VALUES (?, ?)", [(one, lane.id) for one in carriers]
+    )
+    return int(lane.id)
+
+
 def config_changed(config_id: int) -> None:
     """Rewrite the routes of a config after its row was made or changed. Inside a write job."""
     config = SmtpConfig.get_by_id(config_id)
     if not config.sandbox:
-        _retire_sandbox()
+        _retire_sandbox(config)
     run("DELETE FROM routes WHERE smtp_config_id = ?", config_id)
-    served = [lane.id for lane in Lane.select() if _serves(config, lane)]
+    served = [one.id for one in Lane.select() if _serves(config, one.tenant, one.smtp_config_id, one.sender)]
     run_many(
         "INSERT INTO routes (smtp_config_id, lane_id) VALUES (?, ?)", [(config_id, lane) for lane in served]
     )
@@ -74,21 +94,33 @@ def config_removed(config_id: int) -> None:
     run("DELETE FROM routes WHERE smtp_config_id = ?", config_id)
 
 
-def _serves(config: SmtpConfig, lane: Lane) -> bool:
-    if lane.smtp_config_id:
-        return bool(lane.smtp_config_id == config.id)
-    return may_carry(config, lane.tenant, lane.sender)
+def _serves(config: SmtpConfig, tenant: str, pinned_to: int, sender: str) -> bool:
+    """Whether a lane is the config's. A pin is no permission: the config may have lost it since."""
+    if not pinned_to:
+        return may_carry(config, tenant, sender)
+    return bool(pinned_to == config.id) and may_use(config, tenant) and may_send_as(config, sender)
 
 
-def _retire_sandbox() -> None:
-    """The first real account ends the sandbox's share of unpinned mail: real mail must never vanish into it."""
-    retired = rows("UPDATE smtp_configs SET weight = 0 WHERE sandbox AND weight > 0 RETURNING id")
-    for (sandbox,) in retired:
+def _retire_sandbox(real: SmtpConfig) -> None:
+    """A real account ends the sandbox's share of the unpinned mail of whoever may use it: real mail must never vanish
+    into the sandbox, not even when the account is deleted again. Asked at every change; only the first one counts.
+    """
+    everyone = not real.tenant and real.shared
+    retired = rows(
+        "INSERT OR IGNORE INTO switches (name, value, changed_at) VALUES (?, 'on', ?) RETURNING name",
+        SANDBOX_RETIRED + ("*" if everyone else real.tenant), real.updated_at,
+    )  # fmt: skip
+    if retired:
         run(
-            "DELETE FROM routes WHERE smtp_config_id = ?"
-            " AND lane_id IN (SELECT id FROM lanes WHERE smtp_config_id = 0)",
-            sandbox,
-        )
+            "DELETE FROM routes WHERE smtp_config_id IN (SELECT id FROM smtp_configs WHERE sandbox)"
+            " AND lane_id IN (SELECT id FROM lanes WHERE smtp_config_id = 0 AND (? OR tenant = ?))",
+            everyone, real.tenant,
+        )  # fmt: skip
+
+
+def _sandbox_retired(tenant: str) -> bool:
+    names = (f"{SANDBOX_RETIRED}*", SANDBOX_RETIRED + tenant)
+    return row("SELECT 1 FROM switches WHERE name IN (?, ?)", *names) is not None
 
 
 def _sender_key(tenant: str, sender: str) -> str:
@@ -99,25 +131,12 @@ def _sender_key(tenant: str, sender: str) -> str:
     """
     if not sender:
         return ""
-    sender = sender.lower()
+    sender = sender.encode().lower().decode()  # ASCII alone, as the lower() of SQLite
     own = row(
         "SELECT 1 FROM smtp_configs WHERE lower(email_address) = ? AND (tenant = ? OR tenant = '' AND shared)",
         sender, tenant,
     )  # fmt: skip
     return sender if own else domain_of(sender)
-
-
-def _lane(tenant: str, smtp_config_id: int, sender: str) -> int:
-    key = (tenant, smtp_config_id, sender)
-    found = row("SELECT id FROM lanes WHERE tenant = ? AND smtp_config_id = ? AND sender = ?", *key)
-    if found is not None:
-        return int(found[0])
-    lane = Lane.create(tenant=tenant, smtp_config_id=smtp_config_id, sender=sender)
-    served_by = [config.id for config in SmtpConfig.select() if _serves(config, lane)]
-    run_many(
-        "INSERT INTO routes (smtp_config_id, lane_id) VALUES (?, ?)", [(one, lane.id) for one in served_by]
-    )
-    return int(lane.id)
 
 
 def _check_pin(tenant: str, sender: str, smtp_config_id: int) -> None:

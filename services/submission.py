@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from models.database import row, run, run_many
 from models.email import State
 from services.errors import FieldError, InvalidInputError, TooLargeError
+from services.message_size import message_size
 from services.principal import Principal
 from services.relay import Relay
 from utils.addresses import Address, AddressError, parse_address
@@ -66,7 +67,7 @@ class Checked:
     email: NewEmail
     recipients: list[tuple[str, Address]]
     reply_to: list[Address]
-    sender: str
+    sender: Address  # either part may be empty
     message_id: str
     size: int
     available_at: int
@@ -78,14 +79,15 @@ def check(relay: Relay, email: NewEmail, now: int) -> Checked:
     wrong: list[FieldError] = []
     recipients = _recipients(email, wrong)
     reply_to = list(_addresses("reply_to", email.reply_to, wrong))
-    sender = _try(wrong, "sender", lambda: parse_address(email.sender or "").email) if email.sender else ""
+    sender = _sender(email, wrong)
     _check_headers(email, wrong)
+    _check_characters(email, wrong)
     _check_times(email, now, wrong)
     if not email.html and not email.text:
         wrong.append(FieldError("html_content", "html_content or text_content is needed", "MISSING_CONTENT"))
     if wrong:
         raise InvalidInputError.of(wrong)
-    size = _encoded_size(email)
+    size = _size(email, [sender, *reply_to, *(one for kind, one in recipients if kind != "bcc")])
     if size > relay.policy.max_message_bytes:
         raise TooLargeError(
             f"the email would have {size} bytes; the limit is {relay.policy.max_message_bytes}"
@@ -93,7 +95,7 @@ def check(relay: Relay, email: NewEmail, now: int) -> Checked:
     available_at = max(email.send_at or now, now)
     sort_at = available_at + (email.priority - 1) * relay.policy.priority_step
     return Checked(
-        email, recipients, reply_to, sender or "", new_message_id(relay), size, available_at, sort_at
+        email, recipients, reply_to, sender, new_message_id(relay), size, available_at, sort_at
     )  # fmt: skip
 
 
@@ -110,12 +112,12 @@ def insert(who: Principal, checked: Checked, lane: int, now: int) -> int:
     found = row(
         "INSERT INTO emails (tenant, user, state, priority, available_at, sort_at, lane_id, smtp_config_id, subject,"
         " sender, sender_name, message_id, size, recipient_count, tags, metadata, on_unknown, max_retries, expires_at,"
-        " retry_count, lost_count, created_at, updated_at, has_content)"
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,?,?,1) RETURNING id",
+        " retry_count, lost_count, due_at, created_at, updated_at, has_content)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,?,?,?,1) RETURNING id",
         who.tenant, who.user, state, email.priority, checked.available_at, checked.sort_at, lane, email.smtp_config_id,
-        email.subject, checked.sender, email.sender_name or "", checked.message_id, checked.size,
+        email.subject, checked.sender.email, checked.sender.name, checked.message_id, checked.size,
         len(checked.recipients), _json(email.tags), _json(email.metadata), email.on_unknown, email.max_retries,
-        email.expires_at, now, now,
+        email.expires_at, checked.available_at, now, now,
     )  # fmt: skip
     assert found is not None
     email_id = int(found[0])
@@ -175,6 +177,13 @@ def _addresses(name: str, texts: list[str], wrong: list[FieldError]) -> Iterable
             yield address
 
 
+def _sender(email: NewEmail, wrong: list[FieldError]) -> Address:
+    """The name of its own field goes before one that stands with the address."""
+    parsed = _try(wrong, "sender", lambda: parse_address(email.sender or "")) if email.sender else None
+    name, address = parsed or ("", "")
+    return Address(email.sender_name or name, address)
+
+
 def _try(wrong: list[FieldError], name: str, parse: Callable[[], T]) -> T | None:
     try:
         return parse()
@@ -190,12 +199,24 @@ def _check_headers(email: NewEmail, wrong: list[FieldError]) -> None:
         (f"attachments.{n}.content_id", one.content_id or "") for n, one in enumerate(email.attachments)
     ]
     pairs = [(name, "X-Check", value) for name, value in plain]
-    pairs += [(f"headers.{name}", name, value) for name, value in email.headers]
+    pairs += [(f"headers.{_shown(name)}", name, value) for name, value in email.headers]
     for place, name, value in pairs:
         try:
             check_header(name, value)
         except HeaderError as exc:
             wrong.append(FieldError(place, str(exc), "INVALID_HEADER"))
+
+
+def _check_characters(email: NewEmail, wrong: list[FieldError]) -> None:
+    """Text that is not in a header. A lone surrogate can neither be stored nor sent."""
+    texts = [("html_content", email.html), ("text_content", email.text), ("metadata", _json(email.metadata))]
+    texts += [(f"tags.{n}", tag) for n, tag in enumerate(email.tags)]
+    texts += [(f"attachments.{n}.content_type", one.content_type) for n, one in enumerate(email.attachments)]
+    for place, text in texts:
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError:
+            wrong.append(FieldError(place, "holds a broken character", "INVALID_CHARACTER"))
 
 
 def _check_times(email: NewEmail, now: int, wrong: list[FieldError]) -> None:
@@ -205,11 +226,18 @@ def _check_times(email: NewEmail, now: int, wrong: list[FieldError]) -> None:
         wrong.append(FieldError("expires_at", "must be after now and after send_at", "TOO_EARLY"))
 
 
-def _encoded_size(email: NewEmail) -> int:
-    """Bytes on the wire, within a few percent: base64 grows by 4/3 and a line end each 76 characters."""
-    body = sum(len((part or "").encode("utf-8", "surrogatepass")) for part in (email.html, email.text))
-    return body + sum(len(one.content) * 78 // 57 + 500 for one in email.attachments)
+def _size(email: NewEmail, people: list[Address]) -> int:
+    return message_size(
+        [part for part in (email.html, email.text) if part],
+        [("Subject", email.subject), *email.headers],
+        people,
+        [(one.filename, len(one.content)) for one in email.attachments],
+    )
 
 
 def _json(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False) if value else None
+
+
+def _shown(name: str) -> str:
+    return name.encode(errors="backslashreplace").decode()

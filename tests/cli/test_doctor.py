@@ -134,7 +134,7 @@ def test_records_from_the_future_warn(run: CommandLine) -> None:
     ahead = now_ms() + 2 * HOUR
     Email.create(
         tenant="", state="sent", priority=3, available_at=0, sort_at=0, lane_id=1, subject="", message_id="", size=0,
-        recipient_count=0, created_at=ahead, updated_at=ahead,
+        recipient_count=0, due_at=0, created_at=ahead, updated_at=ahead,
     )  # fmt: skip
     assert examine(run)["records"]["state"] == "warn"
 
@@ -143,7 +143,7 @@ def test_mail_scheduled_for_later_is_no_record_from_the_future(run: CommandLine)
     with_database(run)
     Email.create(
         tenant="", state="scheduled", priority=3, available_at=now_ms() + DAY, sort_at=0, lane_id=1, subject="",
-        message_id="", size=0, recipient_count=0, created_at=now_ms(), updated_at=now_ms(),
+        message_id="", size=0, recipient_count=0, due_at=0, created_at=now_ms(), updated_at=now_ms(),
     )  # fmt: skip
     assert examine(run)["records"]["state"] == "ok"
 

@@ -42,7 +42,9 @@ def test_before_the_dot_the_lease_is_taken_away_and_the_quota_given_back(relay: 
     assert (left["lease"], left["instance_id"], left["charged_minute"]) == (None, None, None)
     assert used(config, M) == (0, 0)
     leased = record.Leased(one, 7, SmtpConfig.get_by_id(config), 1, NOW, 2, ((0, "a@example.com"),))
-    assert record.commit(relay.policy, [], leased, NOW) is False, "the worker's dot must be refused"
+    assert record.commit(relay.policy, [], record.Dot(leased), NOW) is False, (
+        "the worker's dot must be refused"
+    )
     assert state(one) == "cancelled"
 
 

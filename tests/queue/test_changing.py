@@ -32,6 +32,19 @@ def test_a_new_time_schedules_it_and_a_past_one_queues_it(relay: Relay) -> None:
     assert (row["state"], row["available_at"], row["sort_at"]) == ("queued", NOW + 5, NOW + 5 + STEP)
 
 
+def test_its_age_counts_from_when_it_is_to_go(relay: Relay) -> None:
+    add_config()
+    one = submit(relay, NOW)
+    assert email(one)["due_at"] == NOW
+    patch(relay, None, one, Patch(priority=1), NOW + 5)
+    assert email(one)["due_at"] == NOW
+    patch(relay, None, one, Patch(send_at=NOW + HOUR), NOW + 5)
+    assert email(one)["due_at"] == NOW + HOUR
+    patch(relay, None, one, Patch(send_at=NOW), NOW + 9)
+    assert email(one)["due_at"] == NOW + 9
+    assert email(submit(relay, NOW, send_at=NOW + DAY))["due_at"] == NOW + DAY
+
+
 def test_a_retried_email_keeps_its_time_when_only_its_priority_changes(relay: Relay) -> None:
     add_config()
     one = submit(relay, NOW)
@@ -72,6 +85,17 @@ def test_it_is_not_pinned_to_a_config_that_its_tenant_may_not_use(relay: Relay) 
     assert email(one) == before
     patch(relay, None, one, Patch(smtp_config_id=shared), NOW)
     assert email(one)["smtp_config_id"] == shared
+
+
+def test_it_is_not_pinned_to_a_config_that_may_never_send_to_so_many(relay: Relay) -> None:
+    add_config()
+    small = add_config(hourly_limit=2, limit_unit="recipients")
+    one = submit(relay, NOW, to=["a@example.com", "b@example.com", "c@example.com"])
+    before = email(one)
+    with pytest.raises(InvalidInputError) as caught:
+        patch(relay, None, one, Patch(smtp_config_id=small), NOW)
+    assert (caught.value.code, caught.value.field) == ("OVER_LIMIT", "recipients")
+    assert email(one) == before
 
 
 def test_a_wrong_change_changes_nothing_at_all(relay: Relay) -> None:

@@ -41,8 +41,19 @@ def test_each_lack_is_named(relay: Relay) -> None:
     change_config(config, active=True)
     relay.policy = replace(relay.policy, min_free_bytes=2**60)
     assert failing(relay) == {"disk"}
+
+
+def test_the_disk_is_that_of_the_database(relay: Relay) -> None:
+    add_config()
+    relay.alive = lambda: True
+    folder = relay.policy.data_dir
     relay.policy = replace(relay.policy, data_dir=Path("/nowhere"))
-    assert failing(relay) == {"disk"}
+    assert failing(relay) == set()
+    gone = folder.rename(folder.with_name("gone"))
+    try:
+        assert failing(relay) == {"disk"}
+    finally:
+        gone.rename(folder)
 
 
 def test_a_database_that_cannot_be_written_is_not_ready(relay: Relay) -> None:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from services import actions
+from services import actions, configs
 from services.errors import ConflictError, InvalidInputError, NotFoundError
 from services.relay import Relay
 from tests.queue.making import NOW, STEP, change, change_recipient, ended, tenant
-from tests.support.relay import add_config, email, events, recipient_states, state, submit
+from tests.support.relay import SERVICE, add_config, email, events, recipient_states, state, submit
 
 
 @pytest.mark.parametrize("final", ["failed", "cancelled", "unknown"])
@@ -18,6 +18,7 @@ def test_it_is_queued_again_with_fresh_retries(relay: Relay, woken: list[bool], 
     row = email(one)
     assert (row["state"], row["retry_count"], row["lost_count"]) == ("queued", 0, 0)
     assert (row["available_at"], row["sort_at"], row["finished_at"]) == (NOW + 7, NOW + 7 + STEP, None)
+    assert row["due_at"] == NOW + 7, "its age counts anew"
     assert row["error_message"] == "550 no", "kept until there is a new outcome"
     assert events(one) == ["requeued"]
     assert woken
@@ -56,6 +57,36 @@ def test_without_content_or_past_its_time_it_is_not_queued_again(relay: Relay) -
         assert caught.value.code == code
         assert state(one) == "failed"
         assert set(recipient_states(one).values()) == {"failed"}
+
+
+def test_it_is_not_queued_for_a_config_that_cannot_carry_it_any_more(relay: Relay) -> None:
+    pinned, pool = add_config(), add_config(from_domains=["shop.test"])
+    gone = ended(relay, "failed", smtp_config_id=pinned)
+    lost = ended(relay, "failed", sender="ann@shop.test")
+    many = ended(relay, "failed", smtp_config_id=pool, to=["a@example.com", "b@example.com"])
+    configs.delete(None, pinned)
+    configs.update(
+        relay, SERVICE, pool, {"from_domains": [], "hourly_limit": 1, "limit_unit": "recipients"}, NOW
+    )
+    for one, code, field in (
+        (gone, "UNKNOWN_SMTP_CONFIG", "smtp_config_id"),
+        (lost, "SENDER_NOT_ALLOWED", "sender"),
+        (many, "OVER_LIMIT", "recipients"),
+    ):
+        before, recipients = email(one), recipient_states(one)
+        with pytest.raises(ConflictError) as caught:
+            actions.retry(relay, None, one, NOW)
+        assert (caught.value.code, caught.value.field) == (code, field)
+        assert (email(one), recipient_states(one)) == (before, recipients)
+
+
+def test_those_who_have_got_it_do_not_count_for_a_limit(relay: Relay) -> None:
+    pool = add_config()
+    one = ended(relay, "unknown", to=["a@example.com", "b@example.com"])
+    change_recipient(one, 0, state="sent")
+    configs.update(relay, SERVICE, pool, {"hourly_limit": 1, "limit_unit": "recipients"}, NOW)
+    actions.retry(relay, None, one, NOW)
+    assert state(one) == "queued"
 
 
 def test_an_unknown_email_is_settled(relay: Relay) -> None:

@@ -1,0 +1,40 @@
+"""How large an email will be on the wire, told without building it: rather too much than too little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from utils.addresses import Address
+
+FRAME = 1_200  # our own header fields, and what holds the parts together
+_LITERAL = bytes(set(range(128)) - {ord("=")})  # what quoted-printable leaves alone
+
+
+def message_size(
+    texts: Iterable[str],
+    headers: Iterable[tuple[str, str]],
+    people: Iterable[Address],
+    attachments: Iterable[tuple[str, int]],
+) -> int:
+    """Bytes. `attachments`: file name and length of each. The text that is derived from html is not counted."""
+    return (
+        FRAME
+        + sum(_text_size(one) for one in texts)
+        + sum(len(name) + 100 + _words_size(value) for name, value in headers)
+        + sum(len(one.email.encode()) + 40 + _words_size(one.name) for one in people)
+        + sum(length * 78 // 57 + 500 + 2 * _words_size(name) for name, length in attachments)
+    )
+
+
+def _text_size(text: str) -> int:
+    """Quoted-printable or base64, whichever is shorter, and an end to each line of 73 characters or more."""
+    raw = text.encode()
+    line_ends = raw.count(b"\n") + raw.count(b"\r") - 2 * raw.count(b"\r\n")  # bare ones become CRLF
+    escaped = len(raw.translate(None, _LITERAL)) + raw.count(b" \n") + raw.count(b"\t\n")
+    plain = len(raw) + line_ends
+    return min(plain + 2 * escaped, plain * 4 // 3 + 4) * 78 // 73 + 100
+
+
+def _words_size(value: str) -> int:
+    """In encoded words (RFC 2047), which at worst double a value."""
+    return 2 * len(value.encode())
