@@ -1,6 +1,6 @@
 """The server's settings, and the hooks that start, drain and stop delivery.
 
-One lock per data folder keeps a second daemon away. It is taken before the workers are forked and inherited by
+One lock beside the database keeps a second daemon away. It is taken before the workers are forked and inherited by
 them, so that it is held until the last process of the daemon has gone.
 """
 
@@ -51,7 +51,9 @@ def on_starting(server: Any) -> None:
     """Once, in the master: the folder is ours, the tables are up to date, and the sandbox has its config."""
     global _lock
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _lock = FileLock(settings.data_dir / "daemon.lock")
+    folder = settings.database_path.parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _lock = FileLock(folder / "daemon.lock")
     _take(_lock)
     from app import compose
     from models.database import database
@@ -78,7 +80,7 @@ def _take(lock: FileLock) -> None:
         pid = holder.partition(" ")[0]
         if monotonic() > deadline or not (pid.isdigit() and not pid_alive(int(pid))):
             sys.exit(
-                f"mailferry: {settings.data_dir} is in use by another daemon (process {holder}); stop it first"
+                f"mailferry: {lock.path.parent} is in use by another daemon (process {holder}); stop it first"
             )
         time.sleep(0.2)
     lock.note(f"{os.getpid()} on {host_name()}")

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from models.database import database
 from models.service import Instance
-from utils.filelock import FileLock
+from utils.filelock import is_locked
 
 
-def running(data_dir: Path) -> list[Instance]:
+def lock_folder() -> Path:
+    """Beside the database: whoever shares that must look at the same locks, whatever their DATA_DIR."""
+    return Path(database.database).parent / "instances"
+
+
+def running() -> list[Instance]:
     """Those that deliver: each holds the lock on its file for as long as it lives."""
-    return [one for one in Instance.select() if _is_held(data_dir / "instances" / one.lock_name)]
-
-
-def _is_held(path: Path) -> bool:
-    if not path.exists():
-        return False
-    lock = FileLock(path)
-    if lock.try_acquire():
-        lock.release()
-        return False
-    return True
+    return [one for one in Instance.select() if is_locked(lock_folder() / one.lock_name)]

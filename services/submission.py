@@ -7,6 +7,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from models.database import row, run, run_many
@@ -17,7 +18,7 @@ from services.principal import Principal
 from services.relay import Relay
 from utils.addresses import Address, AddressError, parse_address
 from utils.clock import DAY
-from utils.mime import HeaderError, check_header
+from utils.mime import HeaderError, check_content_id, check_header
 
 MAX_RECIPIENTS = 1_000
 LATEST_SEND = 366 * DAY
@@ -193,16 +194,20 @@ def _try(wrong: list[FieldError], name: str, parse: Callable[[], T]) -> T | None
 
 
 def _check_headers(email: NewEmail, wrong: list[FieldError]) -> None:
-    plain = [("subject", email.subject), ("sender_name", email.sender_name or "")]
-    plain += [(f"attachments.{n}.filename", one.filename) for n, one in enumerate(email.attachments)]
-    plain += [
-        (f"attachments.{n}.content_id", one.content_id or "") for n, one in enumerate(email.attachments)
+    values = [("subject", email.subject), ("sender_name", email.sender_name or "")]
+    values += [(f"attachments.{n}.filename", one.filename) for n, one in enumerate(email.attachments)]
+    checks = [(place, partial(check_header, "X-Check", value)) for place, value in values]
+    checks += [
+        (f"headers.{_shown(name)}", partial(check_header, name, value)) for name, value in email.headers
     ]
-    pairs = [(name, "X-Check", value) for name, value in plain]
-    pairs += [(f"headers.{_shown(name)}", name, value) for name, value in email.headers]
-    for place, name, value in pairs:
+    checks += [
+        (f"attachments.{n}.content_id", partial(check_content_id, one.content_id))
+        for n, one in enumerate(email.attachments)
+        if one.content_id is not None
+    ]
+    for place, check_one in checks:
         try:
-            check_header(name, value)
+            check_one()
         except HeaderError as exc:
             wrong.append(FieldError(place, str(exc), "INVALID_HEADER"))
 

@@ -1,8 +1,7 @@
-"""The delivering half of a process: worker threads, and the one thread that keeps time for them."""
+"""The delivering half of a process: worker threads, one that keeps time for them, and one that shows we live."""
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from workers.connections import ConnectionPool, Open
 from workers.instance import Membership
 from workers.jobs import Jobs
 from workers.pace import Pace
+from workers.staff import Staff
 from workers.watchdog import Watchdog
 from workers.worker import Worker
 
@@ -22,7 +22,7 @@ log = logging.getLogger("mailferry.engine")
 
 GLANCE_SECONDS = 0.05  # how soon mail that another process accepted is noticed
 TICK_SECONDS = 1.0
-STAND_INS = 3  # for each worker, at most
+ABORT_SECONDS = 2.0  # for workers to record what they know once their connections are shut
 
 
 class Engine:
@@ -40,13 +40,13 @@ class Engine:
         self.pace = Pace()
         self.stopping = False
         self.generation = 0
-        self._count = workers
+        self.staff = Staff(workers, lambda number: Worker(self, number))
+        self._beat_seconds = lease_seconds / 6
         self._lease_seconds = lease_seconds
         self._open = open_connection
         self._condition = threading.Condition()
-        self._workers: list[Worker] = []
-        self._numbers = itertools.count()
         self._draining = False
+        self._over = threading.Event()
         self._drained = threading.Event()
         self.on_lost: Callable[[], None] = lambda: None  # asked to replace this process
 
@@ -55,26 +55,23 @@ class Engine:
         self._membership.bury_the_dead()
         self.pool = ConnectionPool(self.relay, self.instance_id, self._open)
         self._jobs = Jobs(self.relay, self.instance_id, self.wake)
+        self._watchdog = Watchdog(self.staff, self.pool, self.relay.policy)
         self.relay.wake = self.wake
         self.relay.alive = self.alive
-        self._staff()
-        self._watchdog = Watchdog(self)
+        self.staff.top_up()
         self._timekeeper = threading.Thread(target=self._keep_time, name="timekeeper", daemon=True)
+        self._heart = threading.Thread(target=self._keep_beating, name="heart", daemon=True)
         self._timekeeper.start()
-        log.info("action=started instance=%s workers=%s", self.instance_id, self._count)
+        self._heart.start()
+        log.info("action=started instance=%s workers=%s", self.instance_id, len(self.staff.members))
 
     @property
     def instance_id(self) -> int:
         return self._membership.id
 
-    @property
-    def workers(self) -> list[Worker]:
-        return self._workers
-
     def alive(self) -> bool:
-        return (
-            not self.stopping and self._timekeeper.is_alive() and any(one.is_alive() for one in self._workers)
-        )
+        clocks = self._timekeeper.is_alive() and self._heart.is_alive()
+        return not self.stopping and clocks and self.staff.is_alive()
 
     # What workers ask for.
 
@@ -96,36 +93,10 @@ class Engine:
         while not self.stopping and monotonic() < end:
             threading.Event().wait(min(0.1, seconds))
 
-    def retire(self, worker: Worker) -> bool:
-        """Whether this worker may go home: those that stood in for others are no longer needed."""
-        with self._condition:
-            at_hand = [one for one in self._workers if not one.is_kept_waiting()]
-            if worker not in self._workers or (len(at_hand) > self._count and worker in at_hand):
-                self._workers = [one for one in self._workers if one is not worker]
-                return True
-            return False
-
-    def abandon(self, worker: Worker) -> None:
-        """A worker hangs where nothing can free it: leave it behind."""
-        with self._condition:
-            self._workers.remove(worker)
-
-    def _staff(self) -> None:
-        """Keep `workers` threads at hand. Those that a slow server keeps waiting are stood in for, up to a bound:
-        one bad account must not hold up the mail of the others."""
-        with self._condition:
-            self._workers = [one for one in self._workers if one.is_alive()]
-            waiting = sum(one.is_kept_waiting() for one in self._workers)
-            wanted = self._count + min(waiting, self._count * STAND_INS)
-            hired = [Worker(self, next(self._numbers)) for _ in range(wanted - len(self._workers))]
-            self._workers += hired
-        for worker in hired:
-            worker.start()
-
     # Time.
 
     def _keep_time(self) -> None:
-        version, next_tick, next_beat = 0, 0.0, 0.0
+        version, next_tick, next_burial = 0, 0.0, monotonic() + self._beat_seconds
         while not self.stopping:
             try:
                 found = row("PRAGMA data_version")
@@ -135,9 +106,9 @@ class Engine:
                 if monotonic() >= next_tick:
                     next_tick = monotonic() + TICK_SECONDS
                     self._tick()
-                if monotonic() >= next_beat:
-                    next_beat = monotonic() + self._lease_seconds / 6
-                    self._beat()
+                if monotonic() >= next_burial:
+                    next_burial = monotonic() + self._beat_seconds
+                    self._bury()
             except Exception:
                 log.exception("action=timekeeper_trouble")
                 self.pause(TICK_SECONDS)
@@ -146,22 +117,37 @@ class Engine:
 
     def _tick(self) -> None:
         self.wake()  # a quota window or a breaker may have freed
-        self.pool.sweep()
-        self._watchdog.look()
-        self._staff()
-        self._jobs.lead_if_vacant()
+        for part in (
+            self.pool.sweep,
+            self.pool.true_up,
+            self._watchdog.look,
+            self.staff.top_up,
+            self._jobs.tick,
+        ):
+            try:
+                part()
+            except Exception:  # the others must not wait for what ails this one
+                log.exception("action=tick_trouble")
 
-    def _beat(self) -> None:
-        if not self._membership.beat():
-            log.error("action=declared_dead instance=%s", self.instance_id)
-            self._lost()
-            return
+    def _bury(self) -> None:
         if self._membership.bury_the_dead():
             self.wake()
 
+    def _keep_beating(self) -> None:
+        """In a thread of its own: whatever is slow elsewhere must not make us look dead. To the end of a drain."""
+        while not self._over.wait(self._beat_seconds):
+            try:
+                if not self._membership.beat():
+                    log.error("action=declared_dead instance=%s", self.instance_id)
+                    self._lost()
+                    break
+            except Exception:
+                log.exception("action=beat_trouble")
+        database.close()
+
     def _lost(self) -> None:
         """Others took us for dead and ended our leases: a fresh process must take our place."""
-        self.stopping = True
+        self._stop()
         self.on_lost()
 
     # The end.
@@ -169,21 +155,40 @@ class Engine:
     def drain(self, seconds: float) -> None:
         """Finish what is on the wire, give back the rest, and leave. Later calls wait for the first."""
         with self._condition:
-            first, self._draining, self.stopping = not self._draining, True, True
-            self._condition.notify_all()
+            first, self._draining = not self._draining, True
+        self._stop()
         if not first:
             self._drained.wait(seconds)
             return
-        self._jobs.stop()
         deadline = monotonic() + seconds
-        for worker in self._workers:
+        try:
+            self._jobs.stop()
+            self._let_go(deadline)
+            self._timekeeper.join(2.0)
+            self._jobs.stop()  # a last tick may have started them
+            self.pool.sweep(everything=True)
+            self._over.set()
+            self._heart.join(2.0)
+            self._membership.leave()
+            log.info("action=drained instance=%s", self.instance_id)
+        finally:
+            self._over.set()
+            self._drained.set()
+
+    def _stop(self) -> None:
+        with self._condition:
+            self.stopping = True
+            self._condition.notify_all()
+
+    def _let_go(self, deadline: float) -> None:
+        """Wait for the workers; at the deadline shut the connections of those that still wait for a server."""
+        workers = self.staff.members
+        for worker in workers:
             worker.join(max(0.0, deadline - monotonic()))
-        for worker in [one for one in self._workers if one.is_alive()]:
-            if worker.progress.connection is not None:
-                worker.progress.connection.abort()
-            worker.join(1.0)
-        self._timekeeper.join(2.0)
-        self.pool.sweep(everything=True)
-        self._membership.leave()
-        log.info("action=drained instance=%s", self.instance_id)
-        self._drained.set()
+        for worker in workers:
+            connection = worker.progress.connection
+            if connection is not None:
+                connection.abort()
+        deadline = monotonic() + ABORT_SECONDS
+        for worker in workers:
+            worker.join(max(0.0, deadline - monotonic()))

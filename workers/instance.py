@@ -3,22 +3,23 @@
 A process holds an flock on its own file: to be had means dead, at once and without doubt (process ids repeat). A
 process that lives but is stopped or stuck keeps its lock; it is known by a beat that no longer moves. That is
 judged by the observer's own monotonic clock, so neither a jump of the wall clock nor a suspended machine looks like
-a death.
+a death. An observer that could not beat itself judges nobody: a full disk or a long lock stops all of them alike.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
 import uuid
-from pathlib import Path
 
 from models.database import run, write
 from models.service import Instance
 from services import recover
+from services.presence import lock_folder
 from services.relay import Policy
 from utils.clock import monotonic, now_ms
-from utils.filelock import FileLock
+from utils.filelock import FileLock, is_locked
 from utils.machine import boot_id, host_name
 
 log = logging.getLogger("mailferry.instance")
@@ -30,12 +31,14 @@ class Membership:
     def __init__(self, policy: Policy, lease_seconds: float) -> None:
         self._policy = policy
         self._lease_seconds = lease_seconds
-        self._folder = policy.data_dir / "instances"
+        self._folder = lock_folder()
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._lock = FileLock(self._folder / f"{uuid.uuid4().hex}.lock")
         self._lock.acquire()  # before the row exists, or others would find it dead
-        self._beats: dict[int, tuple[int, float]] = {}
+        self._watch = threading.Lock()  # one thread beats, another buries
+        self._seen: dict[int, tuple[int, float]] = {}  # the beats of others, and when each was first seen
         self.id = write(self._register, durable=True)
+        self._beaten = monotonic()
 
     def _register(self) -> int:
         row = Instance.create(
@@ -50,6 +53,9 @@ class Membership:
     def beat(self) -> bool:
         """Show that we live. False: others took us for dead and ended our leases."""
         changed: int = write(lambda: run("UPDATE instances SET beat = beat + 1 WHERE id = ?", self.id))
+        with self._watch:
+            self._forget_if_stalled()
+            self._beaten = monotonic()
         return changed == 1
 
     def bury_the_dead(self) -> int:
@@ -73,24 +79,26 @@ class Membership:
 
     def leave(self) -> None:
         """End cleanly. Whatever is still claimed is taken back as of a dead process."""
-        recover.take_back(self._policy, self.id, now_ms(), rebooted=False)
-        self._lock.path.unlink(missing_ok=True)
-        self._lock.release()
+        try:
+            recover.take_back(self._policy, self.id, now_ms(), rebooted=False)
+            self._lock.path.unlink(missing_ok=True)
+        finally:
+            self._lock.release()
 
     def _is_dead(self, other: Instance) -> bool:
-        return self._lock_is_free(self._folder / other.lock_name) or self._beat_stands_still(other)
-
-    @staticmethod
-    def _lock_is_free(path: Path) -> bool:
-        lock = FileLock(path)
-        free = lock.try_acquire()
-        if free:
-            lock.release()
-        return free
+        return not is_locked(self._folder / other.lock_name) or self._beat_stands_still(other)
 
     def _beat_stands_still(self, other: Instance) -> bool:
-        seen = self._beats.get(other.id)
-        if seen is None or seen[0] != other.beat:
-            self._beats[other.id] = (other.beat, monotonic())
-            return False
-        return monotonic() - seen[1] > self._lease_seconds
+        with self._watch:
+            self._forget_if_stalled()
+            now = monotonic()
+            seen = self._seen.get(other.id)
+            if seen is None or seen[0] != other.beat:
+                self._seen[other.id] = (other.beat, now)
+                return False
+            return now - seen[1] > self._lease_seconds
+
+    def _forget_if_stalled(self) -> None:
+        """What kept us from beating may have kept the others, too: watch them afresh."""
+        if monotonic() - self._beaten > self._lease_seconds / 2:
+            self._seen.clear()

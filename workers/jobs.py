@@ -1,4 +1,8 @@
-"""Periodic jobs, run by one process at a time: whoever holds the leader's row, until it dies or leaves."""
+"""Periodic jobs, run by one process at a time: whoever holds the leader's row, until it dies or leaves.
+
+What mail waits for is driven by the caller's monotonic ticks. APScheduler goes by the wall clock, and rests when
+that is set back; it does the housekeeping.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,10 @@ from utils.clock import now_ms
 
 log = logging.getLogger("mailferry.jobs")
 
+HOUSEKEEPING_SECONDS = 600
+PROMOTED_AT_ONCE = 1_000
+EXPIRED_AT_ONCE = 5_000
+
 
 class Jobs:
     def __init__(self, relay: Relay, instance_id: int, wake: Callable[[], None]) -> None:
@@ -21,50 +29,70 @@ class Jobs:
         self._instance_id = instance_id
         self._wake = wake
         self._scheduler: BackgroundScheduler | None = None
+        self._stopping = False
 
-    def lead_if_vacant(self) -> None:
-        """Become the leader when there is none. A dead leader's row goes with its instance's."""
-        if self._scheduler is not None or row("SELECT 1 FROM leaders WHERE name = 'jobs'") is not None:
+    def tick(self) -> None:
+        """Call about once a second."""
+        if self._stopping or not self._leads():
             return
-        won = write(
-            lambda: run(
-                "INSERT INTO leaders (name, instance_id) VALUES ('jobs', ?) ON CONFLICT DO NOTHING",
-                self._instance_id,
-            )
-        )
-        if won:
+        self._promote()
+        self._expire()
+        if self._scheduler is None:
             self._start()
 
     def stop(self) -> None:
+        """Does not wait for a job that runs: each of its steps is committed by itself."""
+        self._stopping = True
         if self._scheduler is not None:
-            self._scheduler.shutdown(wait=True)
+            self._scheduler.shutdown(wait=False)
             self._scheduler = None
+
+    def _leads(self) -> bool:
+        """Take the row when nobody has it. A dead leader's goes with its instance's."""
+        holder = row("SELECT instance_id FROM leaders WHERE name = 'jobs'")
+        if holder is not None:
+            return bool(holder[0] == self._instance_id)
+        won = write(
+            lambda: run(
+                "INSERT INTO leaders (name, instance_id) SELECT 'jobs', id FROM instances WHERE id = ?"
+                " ON CONFLICT DO NOTHING",
+                self._instance_id,
+            )
+        )
+        return bool(won)
 
     def _start(self) -> None:
         log.info("action=leading instance=%s", self._instance_id)
         scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
-        for seconds, job in (
-            (1, self._promote),
-            (1, self._expire),
-            (600, self._retain),
-            (600, self._prune),
-        ):
-            scheduler.add_job(job, "interval", seconds=seconds)
+        scheduler.add_job(self._housekeep, "interval", seconds=HOUSEKEEPING_SECONDS)
         scheduler.start()
         self._scheduler = scheduler
 
     def _promote(self) -> None:
-        if promote.promote_due(now_ms()):
-            self._wake()
+        while not self._stopping:
+            promoted = promote.promote_due(now_ms(), PROMOTED_AT_ONCE)
+            if promoted:
+                self._wake()
+            if promoted < PROMOTED_AT_ONCE:
+                return
 
     def _expire(self) -> None:
-        expire.expire_due(now_ms())
+        while not self._stopping and expire.expire_due(now_ms(), EXPIRED_AT_ONCE) >= EXPIRED_AT_ONCE:
+            pass
 
-    def _retain(self) -> None:
-        retention.purge_bodies(self._relay.policy, now_ms())
-        retention.purge_rows(self._relay.policy, now_ms())
-
-    def _prune(self) -> None:
-        retention.prune_usage(now_ms())
-        retention.prune_idempotency(now_ms())
-        retention.prune_sandbox()
+    def _housekeep(self) -> None:
+        policy = self._relay.policy
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: retention.purge_bodies(policy, now_ms()),
+            lambda: retention.purge_rows(policy, now_ms()),
+            lambda: retention.prune_usage(now_ms()),
+            lambda: retention.prune_idempotency(now_ms()),
+            retention.prune_sandbox,
+        )
+        for step in steps:
+            if self._stopping:
+                return
+            try:
+                step()
+            except Exception:
+                log.exception("action=housekeeping_trouble")

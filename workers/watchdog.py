@@ -3,46 +3,56 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from services import recover
+from services.relay import Policy
 from utils.clock import monotonic, now_ms
-
-if TYPE_CHECKING:
-    from workers.engine import Engine
-    from workers.worker import Worker
+from workers.connections import ConnectionPool
+from workers.staff import Staff
+from workers.worker import Progress, Worker
 
 log = logging.getLogger("mailferry.watchdog")
 
-# Seconds without progress, above the sum of the transport's own deadlines for the stage.
-LIMITS = {"connect": 300.0, "envelope": 1_200.0, "body": 1_800.0, "dot": 660.0}
+# Seconds without progress, above the sum of the transport's own deadlines for the stage. Other stages, such as the
+# wait for our own disk, have no limit: what is known of an email must not be given up.
+LIMITS = {"connect": 720.0, "envelope": 1_200.0, "body": 1_800.0, "dot": 660.0}
 GRACE_SECONDS = 30.0  # for the thread to end by itself once its connection is shut
 
 
 class Watchdog:
     def __init__(
-        self, engine: Engine, limits: dict[str, float] = LIMITS, grace: float = GRACE_SECONDS
+        self,
+        staff: Staff,
+        pool: ConnectionPool,
+        policy: Policy,
+        limits: dict[str, float] = LIMITS,
+        grace: float = GRACE_SECONDS,
     ) -> None:
-        self._engine = engine
+        self._staff = staff
+        self._pool = pool
+        self._policy = policy
         self._limits = limits
         self._grace = grace
 
     def look(self) -> None:
-        for worker in list(self._engine.workers):
-            progress = worker.progress
-            if not progress.stage:
+        for worker in self._staff.members:
+            progress = worker.progress  # once: it changes at any moment
+            limit = self._limits.get(progress.stage)
+            if limit is None:
                 continue
-            over = monotonic() - progress.since - self._limits[progress.stage]
+            over = monotonic() - progress.since - limit
             if over > self._grace:
-                self._give_up(worker)
+                self._give_up(worker, progress)
             elif over > 0 and progress.connection is not None:
                 log.warning("action=watchdog_abort stage=%s email=%s", progress.stage, progress.email_id)
                 progress.connection.abort()
 
-    def _give_up(self, worker: Worker) -> None:
-        progress = worker.progress
+    def _give_up(self, worker: Worker, progress: Progress) -> None:
+        if not worker.dismissed:  # else the lease could not be taken back at the last look
+            if not worker.dismiss(progress):
+                return
+            self._pool.release_slot(progress.config_id)
         log.error("action=watchdog_replace stage=%s email=%s", progress.stage, progress.email_id)
         why = f"the delivery hung at {progress.stage}"
-        recover.take_back_lease(self._engine.relay.policy, progress.lease, why, now_ms())
-        worker.dismissed = True
-        self._engine.abandon(worker)
+        recover.take_back_lease(self._policy, progress.lease, why, now_ms())
+        self._staff.abandon(worker)

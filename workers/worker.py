@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from models.database import database
+from models.database import database, write
 from models.smtp_config import SmtpConfig
 from services import claim as claims
+from services import health, record
 from services.claim import Claim
 from services.deliver import Delivery, connection_failed, leased_of
-from services.record import Leased
 from services.smtp import Connection, SmtpError
 from utils.clock import monotonic, now_ms
 
@@ -26,28 +26,36 @@ log = logging.getLogger("mailferry.worker")
 IDLE_SECONDS = 5.0  # the engine wakes workers; this is only the net below
 TROUBLE_SECONDS = 1.0
 PATIENCE_SECONDS = 3.0
+RECORDING = "recording"  # the stage at which not a server but our own disk is waited for
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """What a worker is at, for the watchdog. `since` is monotonic; `stage` is empty when idle."""
+    """What a worker is at, replaced as a whole, for other threads read it. `since` is monotonic; `stage` is empty
+    when idle."""
 
     stage: str = ""
     since: float = 0.0
     email_id: int = 0
     lease: int = 0
+    config_id: int = 0
+    tenant: str = ""
     connection: Connection | None = None
+
+
+IDLE = Progress()
 
 
 class Worker(threading.Thread):
     def __init__(self, engine: Engine, number: int) -> None:
         super().__init__(name=f"delivery-{number}", daemon=True)
         self._engine = engine
-        self.progress = Progress()
+        self.progress = IDLE
         self.dismissed = False  # by the watchdog, which gave its work away
+        self._ending = threading.Lock()
 
     def run(self) -> None:
-        while not self._leaving() and not self._engine.retire(self):
+        while not self._leaving() and not self._engine.staff.retire(self):
             generation = self._engine.generation
             try:
                 if not self._work_once():
@@ -66,85 +74,95 @@ class Worker(threading.Thread):
         return self._leaving()
 
     def at(self, stage: str, email_id: int, lease: int) -> None:
-        progress = self.progress
-        progress.email_id, progress.lease, progress.since, progress.stage = (
-            email_id,
-            lease,
-            monotonic(),
-            stage,
-        )
+        self.progress = replace(self.progress, stage=stage, since=monotonic(), email_id=email_id, lease=lease)
 
     def is_kept_waiting(self) -> bool:
         """A server has been silent for so long that someone else should look after the other mail."""
-        return bool(self.progress.stage) and monotonic() - self.progress.since > PATIENCE_SECONDS
+        progress = self.progress
+        return progress.stage not in ("", RECORDING) and monotonic() - progress.since > PATIENCE_SECONDS
+
+    def dismiss(self, hung: Progress) -> bool:
+        """Nobody waits for this worker any more; its slot is the caller's. False: it came free meanwhile."""
+        with self._ending:
+            if self.progress.lease == hung.lease:
+                self.dismissed = True
+            return self.dismissed
 
     def _leaving(self) -> bool:
         return self.dismissed or self._engine.stopping
 
     def _work_once(self) -> bool:
         """Claim and deliver one batch; False when nothing may go."""
-        return any(self._try(config) for config in claims.candidates(now_ms()))
+        waiting = self._engine.staff.waiting()
+        return any(
+            self._try(config) for config in claims.candidates(now_ms()) if not waiting.is_enough(config)
+        )
 
     def _try(self, config: SmtpConfig) -> bool:
         pool, engine = self._engine.pool, self._engine
-        connection = pool.take(config)
+        kept = pool.take(config)
         want = engine.pace.batch_size(config.id)
+        claim = None
         try:
-            claim = claims.claim(
-                config.id, engine.instance_id, now_ms(), want, connected=connection is not None
-            )
-        except BaseException:
-            if connection is not None:
-                pool.discard(config.id, connection)
-            raise
+            claim = self._claim(config, kept, want)
+        finally:
+            if claim is None and kept is not None:
+                pool.put_back(config, kept)
         if claim is None:
-            if connection is not None:
-                pool.put_back(config, connection)
             return False
         if len(claim.emails) >= want:
             engine.wake()  # there may be more: let another worker look
-        self._deliver(claim, connection)
+        self._deliver(claim, kept)
         return True
 
-    def _deliver(self, claim: Claim, kept: Connection | None) -> None:
-        batch = leased_of(claim)
-        began = monotonic()
-        self.at("connect", batch[0].email_id, claim.lease)
+    def _claim(self, config: SmtpConfig, kept: Connection | None, want: int) -> Claim | None:
+        """Of the settings that we know: the connection kept is one to those."""
+        pool = self._engine.pool
+        with pool.changing(config.id):
+            claim = claims.claim(
+                config.id, self._engine.instance_id, now_ms(), want,
+                connected=kept is not None, version=config.updated_at,
+            )  # fmt: skip
+            if claim is not None and claim.opens_connection:
+                pool.slot_taken(config.id)
+        return claim
+
+    def _deliver(self, claim: Claim, connection: Connection | None) -> None:
+        """Whatever fails in here, each email gets its outcome or its place back, and the slot has one end."""
+        finish: Callable[[], None] = partial(_give_back, claim)
+        first, began = claim.emails[0], monotonic()
+        self.progress = Progress(
+            "connect", began, first.id, claim.lease, claim.config.id, claim.config.tenant, connection
+        )
         try:
-            connection = kept or self._engine.pool.open(claim.config)
-        except SmtpError as error:
-            self._until_done(partial(self._connection_failed, batch, error))
-            self.progress.stage = ""
-            return
-        opened = monotonic()
-        delivery = Delivery(self._engine.relay, connection, batch, self, self._reopener(claim, kept))
-        self.progress.connection = connection
-        try:
+            batch = leased_of(claim)
+            try:
+                connection = connection or self._engine.pool.open(claim.config)
+            except SmtpError as error:
+                finish = partial(_connection_failed, self._engine, batch, error)
+                return
+            self.progress = replace(self.progress, connection=connection)
+            opened = monotonic() if claim.opens_connection else began
+            delivery = Delivery(self._engine.relay, connection, batch, self)
+            finish = delivery.settle
             delivery.run()
+            self._engine.pace.learn(claim.config.id, (monotonic() - opened) / len(batch))
         except Exception:
             log.exception("action=delivery_trouble config=%s", claim.config.id)
-            delivery.connection.close()
+            if connection is not None:
+                connection.close()
         finally:
-            self._until_done(delivery.settle)
-            self.progress.stage, self.progress.connection = "", None
-            self._engine.pool.keep(claim.config, delivery.connection)
-        self._engine.pace.learn(
-            claim.config.id, (monotonic() - (opened if kept is None else began)) / len(batch)
-        )
+            self.at(RECORDING, first.id, claim.lease)
+            self._until_done(finish)
+            self._let_go(claim.config, connection)
 
-    def _connection_failed(self, batch: list[Leased], error: SmtpError) -> None:
-        connection_failed(self._engine.relay, batch, error, now_ms())
-
-    def _reopener(self, claim: Claim, kept: Connection | None) -> Callable[[], Connection] | None:
-        if kept is None:
-            return None
-
-        def reopen() -> Connection:
-            # The dead connection's slot serves the new one.
-            self.progress.connection = self._engine.pool.open(claim.config)
-            return self.progress.connection
-
-        return reopen
+    def _let_go(self, config: SmtpConfig, connection: Connection | None) -> None:
+        with self._ending:
+            self.progress = IDLE
+        if not self.dismissed:
+            self._engine.pool.keep(config, connection)
+        elif connection is not None:
+            connection.close()
 
     def _until_done(self, job: Callable[[], None]) -> None:
         """What became of an email must be written, however long the disk is full or the database away."""
@@ -154,6 +172,18 @@ class Worker(threading.Thread):
                 return
             except Exception:
                 log.exception("action=record_trouble")
-                if self._leaving():
+                if self._engine.stopping:
                     return
                 self._engine.pause(TROUBLE_SECONDS)
+
+
+def _connection_failed(engine: Engine, batch: list[record.Leased], error: SmtpError) -> None:
+    connection_failed(engine.relay, batch, error, now_ms())
+
+
+def _give_back(claim: Claim) -> None:
+    """Nothing was begun."""
+    record.give_back([one.id for one in claim.emails], claim.lease, now_ms())
+    config = claim.config
+    tried = health.Tried(config.id, config.max_connections, claim.instance_id, claim.probe, None)
+    write(lambda: health.end_probe(tried))

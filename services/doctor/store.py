@@ -43,7 +43,7 @@ def check(relay: Relay, path: Path, now: int, *, deep: bool) -> Generator[Check,
         return False
     yield ok("migrations", "all applied")
     yield _future(now)
-    yield _daemon(relay.policy.data_dir)
+    yield _daemon()
     yield _passwords(relay)
     return True
 
@@ -100,10 +100,10 @@ def _future(now: int) -> Check:
     return ok("records", "none is dated in the future")
 
 
-def _daemon(data_dir: Path) -> Check:
-    found = running(data_dir)
+def _daemon() -> Check:
+    found = running()
     if not found:
-        return ok("daemon", "none is running on this data folder")
+        return ok("daemon", "none is running on this database")
     return ok(
         "daemon", "running: " + ", ".join(f"process {one.pid} since {iso(one.started_at)}" for one in found)
     )

@@ -163,10 +163,10 @@ class Connection:
         return self._state == "idle" and self._wire.idle()
 
     def quit(self) -> None:
-        """A polite end; never raises."""
+        """A polite end, which waits for nobody; never raises."""
         try:
             if self.usable and self._state == "idle":
-                self._wire.command(b"QUIT\r\n", self._limits.quit, Stage.RSET)
+                self._wire.send([b"QUIT\r\n"], 0, Stage.RSET)
         except SmtpError:
             pass
         self.close()

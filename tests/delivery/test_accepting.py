@@ -182,3 +182,10 @@ def test_no_email_is_larger_than_it_was_taken_for(
         [(name, len(content)) for name, content in files],
     )  # fmt: skip
     assert len(build(mail)) <= size
+
+
+@pytest.mark.parametrize("content_id", ["a b", "<a@b>", "ü@b", "x" * 256])
+def test_a_content_id_that_could_not_be_sent_is_refused(relay: Relay, content_id: str) -> None:
+    add_config()
+    inline = NewAttachment("logo.png", "image/png", b"png", content_id)
+    assert refused(relay, attachments=[inline]) == ("attachments.0.content_id", "INVALID_HEADER")

@@ -1,0 +1,190 @@
+"""Whatever fails between a claim and its end, no email and no slot stays behind."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from peewee import OperationalError
+
+from models.database import rows, run, write
+from services import claim as claims
+from services import health as health_service
+from services import record
+from services.relay import Relay
+from services.smtp import Connection
+from tests.support.relay import add_config, delivering, health, state, states, submit, wait_for
+from tests.support.sink import Sink
+from utils.clock import now_ms
+from workers import worker as worker_module
+
+database_module = sys.modules["models.database"]
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, times: int = 1) -> Callable[[], bool]:
+    """Whether it has failed as often as it was to."""
+    real = getattr(owner, name)
+    failures = [OperationalError("database or disk is full") for _ in range(times)]
+
+    def flaky(*args: Any, **options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return real(*args, **options)
+
+    monkeypatch.setattr(owner, name, flaky)
+    return lambda: not failures
+
+
+def no_slots() -> bool:
+    return rows("SELECT 1 FROM slots WHERE connections > 0") == []
+
+
+def test_a_claim_whose_emails_cannot_be_read_is_given_back(
+    relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = add_config(sink.port, max_connections=1, hourly_limit=1)
+    failed = fails(monkeypatch, worker_module, "leased_of")
+    with delivering(relay, workers=1):
+        one = submit(relay, smtp_config_id=config)
+        wait_for(lambda: state(one) == "sent", 5)
+    assert failed()
+    assert no_slots()
+
+
+def test_a_probe_whose_email_cannot_be_read_lets_another_try(
+    relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = add_config(sink.port)
+    write(lambda: run("UPDATE health SET failures = 1, open_until = ?", now_ms() - 1))
+    fails(monkeypatch, worker_module, "leased_of")
+    with delivering(relay, workers=1):
+        one = submit(relay)
+        wait_for(lambda: state(one) == "sent", 5)
+    assert health(config).probe_instance is None
+
+
+def test_giving_back_is_repeated_until_the_disk_has_room(
+    relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_config(sink.port)
+    fails(monkeypatch, worker_module, "leased_of")
+    failed = fails(monkeypatch, record, "give_back", times=2)
+    with delivering(relay, workers=1):
+        one = submit(relay)
+        wait_for(lambda: state(one) == "sent", 8)
+    assert failed()
+
+
+def test_a_slot_that_cannot_be_released_is_mended(
+    relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_config(sink.port, max_connections=1, max_messages_per_connection=1)
+    failed = fails(monkeypatch, health_service, "release_slot")
+    with delivering(relay, workers=1):
+        one = submit(relay)
+        wait_for(lambda: state(one) == "sent")
+        two = submit(relay)
+        wait_for(lambda: state(two) == "sent", 5)
+    assert failed()
+    assert no_slots()
+
+
+def test_a_failed_connection_whose_slot_cannot_be_released_leaves_nothing_behind(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_config(9)
+    failed = fails(monkeypatch, health_service, "release_slot")
+    with delivering(relay, workers=1):
+        one = submit(relay)
+        wait_for(failed)
+        wait_for(lambda: state(one) == "queued")
+        wait_for(no_slots, 5)
+
+
+def test_a_fault_in_the_transport_gives_the_email_back(
+    relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_config(sink.port, max_connections=1)
+    failed = fails(monkeypatch, Connection, "send_envelope")
+    with delivering(relay, workers=1):
+        one = submit(relay)
+        wait_for(lambda: state(one) == "sent", 5)
+    assert failed()
+    assert no_slots()
+
+
+def test_a_connection_that_died_unseen_frees_one_slot(relay: Relay) -> None:
+    """Another connection of the config is open all the while, in a slot of its own."""
+    with Sink() as sink:
+        config = add_config(sink.port, max_connections=5)
+        with delivering(relay, workers=1) as engine:
+            first = submit(relay)
+            wait_for(lambda: state(first) == "sent")
+            with engine.pool.changing(config):
+                write(lambda: health_service.take_slot(config, engine.instance_id))
+                engine.pool.slot_taken(config)
+            sink.close()
+            submit(relay)
+            wait_for(lambda: health(config).failures)
+            wait_for(lambda: not any(one.progress.stage for one in engine.staff.members))
+            time.sleep(0.2)
+            assert rows("SELECT connections FROM slots") == [(1,)]
+            engine.pool.release_slot(config)
+
+
+def test_mail_goes_by_the_settings_of_the_moment_of_its_claim(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sink() as old, Sink() as new:
+        config = add_config(old.port)
+        real, changes = claims.claim, [new.port]
+
+        def claim(*args: Any, **options: Any) -> Any:
+            if options["connected"] and changes:  # while this worker waits for its turn to write
+                port = changes.pop()
+                write(
+                    lambda: run(
+                        "UPDATE smtp_configs SET smtp_port = ?, updated_at = updated_at + 1 WHERE id = ?",
+                        port, config,
+                    )
+                )  # fmt: skip
+            return real(*args, **options)
+
+        monkeypatch.setattr(claims, "claim", claim)
+        with delivering(relay, workers=1):
+            for count in range(1, 6):
+                submit(relay)
+                wait_for(lambda count=count: states().get("sent") == count)  # type: ignore[misc]
+        assert (old.accepted, new.accepted) == (1, 4)
+
+
+def test_a_stop_gives_back_what_is_claimed_and_ends_in_time(relay: Relay) -> None:
+    with Sink() as silent:
+        silent.hooks.on_connect = lambda: "<silence>"
+        add_config(silent.port)
+        one = submit(relay)
+        with delivering(relay, workers=1) as engine:
+            wait_for(lambda: state(one) == "sending")
+            began = time.monotonic()
+            engine.drain(0.2)
+            assert time.monotonic() - began < 6
+            assert state(one) == "queued"
+            assert rows("SELECT 1 FROM instances") == []
+    for member in engine.staff.members:  # they were left at a connection that nothing can shut
+        member.join(5)
+
+
+def test_a_stop_waits_for_no_polite_end(relay: Relay, tmp_path: Path) -> None:
+    with Sink() as sink:
+        add_config(sink.port, max_connections=4)
+        with delivering(relay, workers=4) as engine:
+            for _ in range(40):
+                submit(relay)
+            wait_for(lambda: states().get("sent") == 40)
+            began = time.monotonic()
+            engine.drain(10)
+            assert time.monotonic() - began < 3
