@@ -20,11 +20,11 @@ from services.errors import (
 from services.principal import Principal
 from services.relay import Relay
 from services.routing import lane_for
-from services.submission import Checked, NewAttachment, NewEmail, check
+from services.submission import Checked, NewEmail, check
 from utils.clock import DAY
 from utils.machine import free_bytes
 
-__all__ = ["Answer", "IdempotencyKey", "NewAttachment", "NewEmail", "submit", "submit_batch"]
+__all__ = ["Answer", "IdempotencyKey", "NewEmail", "submit", "submit_batch"]
 
 IDEMPOTENCY_AGE = DAY
 

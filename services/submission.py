@@ -18,22 +18,12 @@ from services.principal import Principal
 from services.relay import Relay
 from utils.addresses import Address, AddressError, parse_address
 from utils.clock import DAY
-from utils.mime import HeaderError, check_content_id, check_header
+from utils.mime import Attachment, HeaderError, check_content_id, check_header
 
 MAX_RECIPIENTS = 1_000
 LATEST_SEND = 366 * DAY
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class NewAttachment:
-    """`content_id` (without angle brackets) makes it an inline part of the html."""
-
-    filename: str
-    content_type: str
-    content: bytes
-    content_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +40,7 @@ class NewEmail:
     sender: str | None = None
     sender_name: str | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
-    attachments: list[NewAttachment] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
     priority: int = 3
     smtp_config_id: int | None = None
     send_at: int | None = None
@@ -139,7 +129,7 @@ def insert(who: Principal, checked: Checked, lane: int, now: int) -> int:
     return email_id
 
 
-def _attach(tenant: str, email_id: int, position: int, attachment: NewAttachment) -> None:
+def _attach(tenant: str, email_id: int, position: int, attachment: Attachment) -> None:
     """Bytes are stored once per tenant: a tenant must not learn from a size or a time what others send."""
     digest = hashlib.sha256(attachment.content).digest()
     run(

@@ -12,12 +12,13 @@ import click
 
 from controllers.cli.context import Session, operator, pass_session
 from controllers.cli.output import json_option, print_json, safe, tenant_option
-from services.accept import NewAttachment, NewEmail, submit
+from services.accept import NewEmail, submit
 from services.presence import running
 from services.reading import email_detail
 from services.relay import Relay
 from utils.addresses import AddressError, parse_address
 from utils.clock import now_ms
+from utils.mime import Attachment
 
 _POLL_SECONDS = 0.2
 _FINAL = ("sent", "failed", "cancelled", "unknown")
@@ -113,8 +114,8 @@ def _sender(text: str | None) -> tuple[str | None, str | None]:
     return parsed.email, parsed.name or None
 
 
-def _attachment(path: Path) -> NewAttachment:
+def _attachment(path: Path) -> Attachment:
     kind, encoding = mimetypes.guess_type(path.name)
-    return NewAttachment(
+    return Attachment(
         path.name, kind if kind and not encoding else "application/octet-stream", path.read_bytes()
     )

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from controllers.schemas.common import Base64, Id, Limit, Offset, Query, Strict, Time, whole
 from services.search import Filters
-from services.submission import MAX_RECIPIENTS, NewAttachment, NewEmail
+from services.submission import MAX_RECIPIENTS, NewEmail
+from utils.mime import Attachment
 
 MAX_BATCH = 1_000
 _MAX_METADATA = 16_384
@@ -106,7 +107,7 @@ class EmailBody(Strict):
             sender_name=self.sender_name,
             headers=list((self.headers or {}).items()),
             attachments=[
-                NewAttachment(one.filename, one.content_type, one.content, one.content_id)
+                Attachment(one.filename, one.content_type, one.content, one.content_id)
                 for one in self.attachments or []
             ],
             priority=self.priority,

@@ -24,7 +24,6 @@ class Deadlines:
     data_init: float = 120.0
     data_block: float = 180.0
     data_done: float = 600.0
-    quit: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

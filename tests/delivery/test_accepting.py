@@ -16,7 +16,7 @@ from services.accept import IdempotencyKey
 from services.errors import IdempotencyMismatchError, InvalidInputError, StorageFullError, TooLargeError
 from services.message_size import message_size
 from services.relay import Relay
-from services.submission import NewAttachment, NewEmail
+from services.submission import NewEmail
 from tests.support.relay import SERVICE, add_config, email, submit
 from utils.addresses import Address
 from utils.clock import MINUTE, now_ms
@@ -116,9 +116,9 @@ def test_the_senders_name_is_taken_from_either_place(
         ("tags.1", {"tags": ["a", BROKEN]}),
         ("metadata", {"metadata": {"a": [BROKEN]}}),
         ("metadata", {"metadata": {BROKEN: 1}}),
-        ("attachments.0.filename", {"attachments": [NewAttachment(BROKEN, "text/plain", b"x")]}),
-        ("attachments.0.content_type", {"attachments": [NewAttachment("a", BROKEN, b"x")]}),
-        ("attachments.0.content_id", {"attachments": [NewAttachment("a", "text/plain", b"x", BROKEN)]}),
+        ("attachments.0.filename", {"attachments": [Attachment(BROKEN, "text/plain", b"x")]}),
+        ("attachments.0.content_type", {"attachments": [Attachment("a", BROKEN, b"x")]}),
+        ("attachments.0.content_id", {"attachments": [Attachment("a", "text/plain", b"x", BROKEN)]}),
     ],
 )
 def test_a_broken_character_is_refused_where_it_stands(
@@ -142,7 +142,7 @@ def test_a_broken_character_spoils_one_email_of_a_batch(relay: Relay) -> None:
         {"text": "ж" * 18_000},
         {"text": "a" * 10_000 + "é" * 15_000},
         {"headers": [(f"X-{n}", "x" * 2_000) for n in range(30)]},
-        {"attachments": [NewAttachment("a", "text/plain", b"x" * 40_000)]},
+        {"attachments": [Attachment("a", "text/plain", b"x" * 40_000)]},
     ],
 )
 def test_what_grows_beyond_the_limit_on_the_wire_is_refused(relay: Relay, fields: dict[str, Any]) -> None:
@@ -187,5 +187,5 @@ def test_no_email_is_larger_than_it_was_taken_for(
 @pytest.mark.parametrize("content_id", ["a b", "<a@b>", "ü@b", "x" * 256])
 def test_a_content_id_that_could_not_be_sent_is_refused(relay: Relay, content_id: str) -> None:
     add_config()
-    inline = NewAttachment("logo.png", "image/png", b"png", content_id)
+    inline = Attachment("logo.png", "image/png", b"png", content_id)
     assert refused(relay, attachments=[inline]) == ("attachments.0.content_id", "INVALID_HEADER")

@@ -28,7 +28,7 @@ from tests.support.sink import Sink
 
 DIALOGS = Path(__file__).parent.parent / "smtp" / "dialogs"
 IMPATIENT = Deadlines(
-    connect=1, greeting=0.4, mail=0.4, rcpt=0.4, data_init=0.4, data_block=0.4, data_done=0.4, quit=0.2
+    connect=1, greeting=0.4, mail=0.4, rcpt=0.4, data_init=0.4, data_block=0.4, data_done=0.4
 )
 open_impatiently = partial(Connection.open, deadlines=IMPATIENT)
 

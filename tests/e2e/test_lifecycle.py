@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chaos import Load, query, sink_process, sums
+from tests.support.chaos import Load, query, sink_process, sums, wait_until_quiet
 from tests.support.daemon import ROOT, Daemon
 from tests.support.sink import Sink
 
@@ -30,9 +30,7 @@ def test_sigterm_under_load_drains_and_leaves_nothing_half_done(tmp_path: Path) 
         assert "unknown" not in states
         assert query(daemon, "SELECT id FROM instances") == []
         daemon.start()
-        end = time.monotonic() + 60
-        while time.monotonic() < end and daemon.get("/api/queue")["counts"].get("queued"):
-            time.sleep(0.1)
+        wait_until_quiet(daemon)
         daemon.stop()
         result = sums(daemon, load.accepted, log, faults=0)
     result.check()

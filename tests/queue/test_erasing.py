@@ -7,16 +7,16 @@ from models.database import rows, write
 from services import actions, reading
 from services.errors import ConflictError, NotFoundError
 from services.relay import Relay
-from services.submission import NewAttachment
 from tests.queue.making import NOW, attempt, change, change_recipient, claimed, ended
 from tests.support.relay import add_config, email, events, state, submit
+from utils.mime import Attachment as File
 
 SECRET = "the merger is on"
 
 
 def told_everywhere(relay: Relay, config: int) -> int:
     """A failed email whose words stand in every place that may quote them."""
-    pdf = NewAttachment(f"{SECRET}.pdf", "application/pdf", SECRET.encode() * 2)
+    pdf = File(f"{SECRET}.pdf", "application/pdf", SECRET.encode() * 2)
     one = ended(
         relay, "failed", subject=SECRET, text=SECRET, html=SECRET, headers=[("X-Note", SECRET)], attachments=[pdf],
         to=[f"{SECRET} <ann@example.com>"], metadata={"note": SECRET}, reply_to=[f"{SECRET} <bob@example.com>"],
@@ -70,7 +70,7 @@ def test_mail_that_is_being_sent_is_not_erased(relay: Relay, dot_at: int | None)
 
 def test_bytes_that_another_email_has_too_stay(relay: Relay) -> None:
     add_config()
-    shared, own = NewAttachment("a.bin", "a/b", b"shared"), NewAttachment("b.bin", "a/b", b"own")
+    shared, own = File("a.bin", "a/b", b"shared"), File("b.bin", "a/b", b"own")
     one = submit(relay, NOW, attachments=[shared, own])
     other = submit(relay, NOW, attachments=[shared])
     assert Blob.select().count() == 2

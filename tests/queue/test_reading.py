@@ -9,10 +9,10 @@ from models.database import run, write
 from services import reading
 from services.errors import ConflictError, NotFoundError
 from services.relay import Relay
-from services.submission import NewAttachment
 from tests.queue.making import NOW, attempt, change, change_recipient, tenant
 from tests.support.relay import add_config, submit
 from utils.clock import HOUR, iso
+from utils.mime import Attachment
 
 
 def test_it_has_all_the_fields_that_were_promised(relay: Relay) -> None:
@@ -20,7 +20,7 @@ def test_it_has_all_the_fields_that_were_promised(relay: Relay) -> None:
     one = submit(
         relay, NOW, subject="Test Email", to=["Ann <r1@example.com>", "r2@example.com"], cc=["cc@example.com"],
         bcc=["bcc@example.com"], priority=1, smtp_config_id=config, tags=["a"], metadata={"k": [1]},
-        reply_to=["Bob <bob@example.com>"], attachments=[NewAttachment("a.txt", "text/plain", b"12345", "cid")],
+        reply_to=["Bob <bob@example.com>"], attachments=[Attachment("a.txt", "text/plain", b"12345", "cid")],
         expires_at=NOW + HOUR, on_unknown="hold",
     )  # fmt: skip
     found = reading.email_detail(relay, None, one, NOW)

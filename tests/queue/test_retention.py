@@ -6,10 +6,10 @@ from models import Attachment, Blob, Content, Email, Event, Idempotency, Recipie
 from models.database import rows, write
 from services import retention
 from services.relay import Relay
-from services.submission import NewAttachment
 from tests.queue.making import NOW, M, attempt, change, claimed, ended, use
 from tests.support.relay import add_config, submit
 from utils.clock import DAY
+from utils.mime import Attachment as File
 
 FINAL = ("sent", "failed", "cancelled")
 TABLES = (Email, Content, Recipient, Tag, Attachment, Blob, Event)
@@ -19,7 +19,7 @@ def old(relay: Relay, age: int, *states: str) -> list[int]:
     """Emails with all that belongs to them, which ended `age` ago."""
     emails = []
     for n, state in enumerate(states):
-        file = NewAttachment("a", "a/b", f"bytes {n}".encode())
+        file = File("a", "a/b", f"bytes {n}".encode())
         emails.append(ended(relay, state, NOW - age, tags=["t"], attachments=[file]))
         write(lambda: Event.create(email_id=emails[-1], at=NOW, type="changed"))
         attempt(emails[-1], 1)
@@ -77,7 +77,7 @@ def test_mail_that_is_not_over_is_never_touched(relay: Relay) -> None:
 
 def test_bytes_that_a_younger_email_has_too_stay(relay: Relay) -> None:
     add_config()
-    same = NewAttachment("a", "a/b", b"same")
+    same = File("a", "a/b", b"same")
     ended(relay, "sent", NOW - 100 * DAY, attachments=[same])
     submit(relay, NOW, attachments=[same])
     retention.purge_rows(relay.policy, NOW)

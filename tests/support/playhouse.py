@@ -10,10 +10,8 @@ from services.smtp import Connection, Deadlines, Endpoint, Envelope, SmtpError
 from tests.support.scripted_smtp import ScriptedServer
 
 DIALOGS = Path(__file__).parent.parent / "smtp" / "dialogs"
-PATIENT = Deadlines(connect=5, greeting=5, mail=5, rcpt=5, data_init=5, data_block=5, data_done=5, quit=1)
-HASTY = Deadlines(
-    connect=0.3, greeting=0.3, mail=0.3, rcpt=0.3, data_init=0.3, data_block=0.3, data_done=0.3, quit=0.3
-)
+PATIENT = Deadlines(connect=5, greeting=5, mail=5, rcpt=5, data_init=5, data_block=5, data_done=5)
+HASTY = Deadlines(connect=0.3, greeting=0.3, mail=0.3, rcpt=0.3, data_init=0.3, data_block=0.3, data_done=0.3)
 BODY = b"Subject: hi\r\n\r\nhello\r\n"
 
 
