@@ -15,10 +15,10 @@ from models.email import WAITING, Email, Event, RecipientState, State
 from services import quota
 from services.errors import ConflictError, FieldError, InvalidInputError
 from services.reading import find
-from services.record import conclude
 from services.relay import Relay
 from services.retention import drop_contents
 from services.routing import lane_for
+from services.settle import conclude
 from services.submission import LATEST_SEND
 from utils.clock import iso
 

@@ -16,12 +16,12 @@ from typing import Protocol
 
 from models.database import marks, rows
 from models.email import Email
-from services import compose, record, recover
+from services import compose, record, recover, settle
 from services.claim import Claim
 from services.errors import NotFoundError
 from services.judgement import judge_rcpt
+from services.leased import Dot, Finished, Leased
 from services.outcome import Blame, Outcome, Verdict, decide
-from services.record import Dot, Finished, Leased
 from services.relay import Relay
 from services.smtp import Connection, Envelope, EnvelopeReplies, Reason, Reply, SmtpError, Stage
 from services.smtp.envelope import check_address
@@ -189,11 +189,11 @@ class Delivery:
         self._unrecorded.append(Finished(leased, outcome, stage, dot_at, now))
         log.info(
             "action=%s email=%s config=%s stage=%s reply=%r",
-            record.overall(outcome), leased.email_id, leased.config.id, stage, outcome.summary,
+            settle.overall(outcome), leased.email_id, leased.config.id, stage, outcome.summary,
         )  # fmt: skip
         if outcome.config_failure or outcome.auth_refused or outcome.pause is not None:
             self._halted = True
-        if record.goes_on(outcome):
+        if settle.goes_on(outcome):
             self._continue(leased, outcome)
         else:
             self._unfinished.pop(leased.email_id, None)

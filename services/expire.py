@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.database import rows, run, write
 from models.email import Event, RecipientState
-from services.record import conclude
+from services.settle import conclude
 from utils.clock import iso
 
 STEP = 500  # emails a write job

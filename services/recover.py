@@ -10,9 +10,9 @@ from __future__ import annotations
 from models.database import marks, row, rows, run, write
 from models.email import Event, OnUnknown, RecipientState
 from services import health, quota
-from services.record import conclude, when_again
 from services.relay import Policy
 from services.retry import GiveUp, RetryAt
+from services.settle import conclude, when_again
 
 REBOOTED = "the machine went down while it was being sent"
 DIED = "the process ended after the final dot, before the server's answer"
