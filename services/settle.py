@@ -15,9 +15,8 @@ from services.retry import GiveUp, RetryAt, next_attempt
 from services.smtp import Reply
 from utils.clock import HOUR, MINUTE
 
-LOST_DELAY = (
-    MINUTE  # lets other mail pass an email that lost its connection, to learn which of the two is ill
-)
+# Lets other mail pass an email that lost its connection, to learn which of the two is ill.
+LOST_DELAY = MINUTE
 LOSSES_TO_BLAME = 2
 AFTER_MAIL = ("mail", "rcpt", "data", "body")
 

@@ -60,14 +60,6 @@ def new_fernet_key() -> str:
     return Fernet.generate_key().decode()
 
 
-def is_fernet_key(text: str) -> bool:
-    try:
-        Fernet(text)
-    except ValueError:
-        return False
-    return True
-
-
 def new_api_key() -> str:
     """`mf_` and 256 random bits."""
     return "mf_" + secrets.token_urlsafe(32)

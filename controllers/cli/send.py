@@ -16,7 +16,6 @@ from services.accept import NewEmail, submit
 from services.presence import running
 from services.reading import email_detail
 from services.relay import Relay
-from utils.addresses import AddressError, parse_address
 from utils.clock import now_ms
 from utils.mime import Attachment
 
@@ -65,7 +64,6 @@ def send(session: Session, /, wait: bool, tenant: str, as_json: bool, **options:
 
 
 def _email(options: dict[str, Any]) -> NewEmail:
-    address, name = _sender(options["sender"])
     return NewEmail(
         subject=options["subject"],
         to=list(options["to"]),
@@ -73,8 +71,7 @@ def _email(options: dict[str, Any]) -> NewEmail:
         bcc=list(options["bcc"]),
         text=_content(options["text"]),
         html=_content(options["html"]),
-        sender=address,
-        sender_name=name,
+        sender=options["sender"],
         attachments=[_attachment(path) for path in options["attach"]],
         priority=options["priority"],
         smtp_config_id=options["config_id"],
@@ -103,15 +100,6 @@ def _tell(value: dict[str, Any], text: str, as_json: bool) -> None:
 
 def _content(text: str | None) -> str | None:
     return sys.stdin.read() if text == "-" else text
-
-
-def _sender(text: str | None) -> tuple[str | None, str | None]:
-    """Address and name; what is no address is left for the service to refuse in its own words."""
-    try:
-        parsed = parse_address(text or "")
-    except AddressError:
-        return text, None
-    return parsed.email, parsed.name or None
 
 
 def _attachment(path: Path) -> Attachment:
