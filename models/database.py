@@ -12,8 +12,9 @@ commit survives a killed process, but a power cut may take back the last of them
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,6 +24,7 @@ from pysqlite3 import dbapi2 as sqlite
 
 from utils.filelock import SharedFileLock
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 _PRAGMAS = {
@@ -35,6 +37,7 @@ _PRAGMAS = {
     "mmap_size": 0,  # an I/O error under mmap is a SIGBUS, which would take the daemon down
 }
 _BUSY_SECONDS = 60
+_MOST_ROWS = 128  # of one statement: larger ones are not faster, and each length is a statement of its own
 
 _as_peewee_errors: Any = vars(peewee)["__exception_wrapper__"]
 
@@ -49,13 +52,17 @@ class Table(Model):
         legacy_table_names = False
 
 
+Bulk = Callable[[list[Item]], Sequence[T | Exception]]
+
+
 class _Job:
-    """One caller's write, and what became of it."""
+    """One caller's write, and what became of it. With a `bulk` it may be done together with its like."""
 
-    __slots__ = ("durable", "error", "leads", "result", "turn", "work")
+    __slots__ = ("bulk", "durable", "error", "item", "leads", "result", "turn")
 
-    def __init__(self, work: Callable[[], Any], durable: bool) -> None:
-        self.work = work
+    def __init__(self, item: Any, durable: bool, bulk: Bulk[Any, Any] | None = None) -> None:
+        self.item = item  # what `bulk` takes; without one, what to call
+        self.bulk = bulk
         self.durable = durable
         self.result: Any = None
         self.error: BaseException | None = None
@@ -84,7 +91,17 @@ class QueueDatabase(SqliteDatabase):
         caller's thread, so it must not rely on thread-local state, and must not call `write` again. An exception
         rolls back that one caller's changes, no one else's, and is raised to it.
         """
-        job = _Job(work, durable)
+        return cast(T, self._commit(_Job(work, durable)))
+
+    def write_together(self, bulk: Bulk[Item, T], item: Item, *, durable: bool) -> T:
+        """The same for work that is cheaper for many at once: `bulk` gets the items of all callers that wait with it.
+
+        It returns a result for each, in order, or an exception to raise to that caller, for whom it must have changed
+        nothing. When it raises itself, it is called again for each item alone.
+        """
+        return cast(T, self._commit(_Job(item, durable, bulk)))
+
+    def _commit(self, job: _Job) -> Any:
         with self._gate:
             self._waiting.append(job)
             job.leads, self._led = not self._led, True
@@ -94,7 +111,7 @@ class QueueDatabase(SqliteDatabase):
             self._lead()
         if job.error is not None:
             raise job.error
-        return cast(T, job.result)
+        return job.result
 
     def _lead(self) -> None:
         with self._gate:
@@ -136,16 +153,24 @@ class QueueDatabase(SqliteDatabase):
 
     def _run_jobs(self, writer: Any, group: list[_Job]) -> None:
         if len(group) == 1:
-            group[0].result = group[0].work()
+            _do(group)
             return
-        for job in group:
-            writer.execute("SAVEPOINT job")
-            try:
-                job.result = job.work()
-            except Exception as exc:
-                job.error = exc
-                writer.execute("ROLLBACK TO job")
-            writer.execute("RELEASE job")
+        for unit in _units(group):
+            if not self._try(writer, unit) and len(unit) > 1:
+                for job in unit:
+                    self._try(writer, [job])
+
+    def _try(self, writer: Any, unit: list[_Job]) -> bool:
+        writer.execute("SAVEPOINT unit")
+        try:
+            _do(unit)
+            return True
+        except Exception as exc:
+            unit[0].error = exc
+            writer.execute("ROLLBACK TO unit")
+            return False
+        finally:
+            writer.execute("RELEASE unit")
 
     def _begin(self, writer: Any, *, durable: bool) -> None:
         synchronous = "FULL" if durable else "NORMAL"
@@ -188,28 +213,74 @@ class QueueDatabase(SqliteDatabase):
                 self._synchronous = ""
 
 
+def _units(group: list[_Job]) -> list[list[_Job]]:
+    """Jobs that are done in one call each: alone, or all that share a `bulk`."""
+    units: list[list[_Job]] = []
+    shared: dict[Any, list[_Job]] = {}
+    for job in group:
+        unit = shared.get(job.bulk) if job.bulk else None
+        if unit is not None:
+            unit.append(job)
+            continue
+        units.append([job])
+        if job.bulk:
+            shared[job.bulk] = units[-1]
+    return units
+
+
+def _do(unit: list[_Job]) -> None:
+    bulk = unit[0].bulk
+    if bulk is None:
+        unit[0].result = unit[0].item()
+        return
+    for job, result in zip(unit, bulk([job.item for job in unit]), strict=True):
+        job.error, job.result = (result, None) if isinstance(result, Exception) else (None, result)
+
+
 def write(work: Callable[[], T], *, durable: bool = False) -> T:
     """`QueueDatabase.write` of the bound database."""
-    return cast(T, database.write(work, durable=durable))
+    return cast(T, database.obj.write(work, durable=durable))
+
+
+def write_together(bulk: Bulk[Item, T], item: Item, *, durable: bool = False) -> T:
+    """`QueueDatabase.write_together` of the bound database."""
+    return cast(T, database.obj.write_together(bulk, item, durable=durable))
+
+
+def _execute(sql: str, params: tuple[Any, ...]) -> Any:
+    """On this thread's connection, straight at the driver: Peewee's own way costs as much as the statement."""
+    bound = database.obj
+    with _as_peewee_errors:
+        return (vars(bound)["_state"].conn or bound.connection()).execute(sql, params)
 
 
 def rows(sql: str, *params: Any) -> list[tuple[Any, ...]]:
     """All rows of a statement, on this thread's connection."""
-    return cast("list[tuple[Any, ...]]", database.execute_sql(sql, params).fetchall())
+    return cast("list[tuple[Any, ...]]", _execute(sql, params).fetchall())
 
 
 def row(sql: str, *params: Any) -> tuple[Any, ...] | None:
-    return cast("tuple[Any, ...] | None", database.execute_sql(sql, params).fetchone())
+    return cast("tuple[Any, ...] | None", _execute(sql, params).fetchone())
 
 
 def run(sql: str, *params: Any) -> int:
     """How many rows a statement changed."""
-    return cast(int, database.execute_sql(sql, params).rowcount)
+    return cast(int, _execute(sql, params).rowcount)
 
 
 def run_many(sql: str, sets: list[tuple[Any, ...]]) -> None:
     if sets:
         database.connection().executemany(sql, sets)
+
+
+def run_values(sql: str, sets: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """One statement for many rows: `{}` in it becomes the rows of a VALUES list. What it RETURNs, in no order."""
+    found: list[tuple[Any, ...]] = []
+    for start in range(0, len(sets), _MOST_ROWS):
+        some = sets[start : start + _MOST_ROWS]
+        group = f"({marks(len(some[0]))})"
+        found += rows(sql.format(",".join([group] * len(some))), *chain.from_iterable(some))
+    return found
 
 
 def marks(count: int) -> str:

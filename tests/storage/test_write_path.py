@@ -8,8 +8,9 @@ import pytest
 from peewee import IntegrityError
 
 import models
-from models.database import database, row, rows, run, write
+from models.database import database, row, rows, run, run_values, write, write_together
 from models.service import Switch
+from tests.support.relay import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -132,3 +133,85 @@ def test_a_commit_that_fails_fails_all_of_its_callers_and_the_path_recovers() ->
     with pytest.raises(IntegrityError):
         write(deferred_breach)
     assert write(lambda: put("after")) == 1
+
+
+def test_callers_of_one_bulk_are_done_in_one_call() -> None:
+    calls: list[list[int]] = []
+    first, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        first.set()
+        go_on.wait(10)
+
+    def bulk(items: list[int]) -> list[int | Exception]:
+        calls.append(items)
+        return [ValueError("odd") if item % 2 else item * 10 for item in items]
+
+    results: dict[int, object] = {}
+
+    def call(item: int) -> None:
+        try:
+            results[item] = write_together(bulk, item)
+        except ValueError as exc:
+            results[item] = str(exc)
+
+    threads = [threading.Thread(target=write, args=(hold,))]
+    threads[0].start()
+    first.wait(10)
+    for item in range(4):
+        threads.append(threading.Thread(target=call, args=(item,)))
+        threads[-1].start()
+    wait_for(lambda: len(database.obj._waiting) == 4)
+    go_on.set()
+    for one in threads:
+        one.join()
+
+    assert [sorted(items) for items in calls] == [[0, 1, 2, 3]]
+    assert results == {0: 0, 1: "odd", 2: 20, 3: "odd"}
+
+
+def test_a_bulk_that_raises_is_called_for_each_alone() -> None:
+    write(lambda: run("CREATE TABLE notes (item INTEGER UNIQUE)"))
+    first, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        first.set()
+        go_on.wait(10)
+
+    def bulk(items: list[int]) -> list[int | Exception]:
+        for item in items:
+            run("INSERT INTO notes (item) VALUES (?)", item)
+        return list(items)
+
+    failed: list[int] = []
+
+    def call(item: int) -> None:
+        try:
+            write_together(bulk, item)
+        except IntegrityError:
+            failed.append(item)
+
+    threads = [threading.Thread(target=write, args=(hold,))]
+    threads[0].start()
+    first.wait(10)
+    for item in (7, 8, 7):
+        threads.append(threading.Thread(target=call, args=(item,)))
+        threads[-1].start()
+    wait_for(lambda: len(database.obj._waiting) == 3)
+    go_on.set()
+    for one in threads:
+        one.join()
+
+    assert failed == [7]
+    assert sorted(rows("SELECT item FROM notes")) == [(7,), (8,)]
+
+
+def test_many_rows_go_in_one_statement() -> None:
+    write(lambda: run("CREATE TABLE notes (item INTEGER, word TEXT)"))
+    sets = [(number, f"word {number}") for number in range(300)]
+
+    found = write(lambda: run_values("INSERT INTO notes (item, word) VALUES {} RETURNING item", sets))
+
+    assert sorted(found) == [(number,) for number in range(300)]
+    assert rows("SELECT count(*), min(word), max(item) FROM notes") == [(300, "word 0", 299)]
+    assert run_values("INSERT INTO notes (item, word) VALUES {}", []) == []
