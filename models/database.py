@@ -283,6 +283,13 @@ def run_values(sql: str, sets: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...
     return found
 
 
+def new_ids(table: str, count: int) -> list[int]:
+    """Ids for rows to be inserted, none of which was ever used. Inside a write job."""
+    found = row("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
+    last = int(found[0]) if found else 0
+    return list(range(last + 1, last + 1 + count))
+
+
 def marks(count: int) -> str:
     """`?,?,?`: the parameters of an IN list."""
     return ",".join("?" * count)

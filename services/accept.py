@@ -1,28 +1,32 @@
-"""Accepting an email: check, store durably, answer. Once the answer is out, the email can no longer be lost."""
+"""Accepting an email: check, store durably, answer. Once the answer is out, the email can no longer be lost.
+
+Requests that arrive while a commit is under way are stored together, by one statement a table (models/database.py).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
-from models.database import database, row, run, write
+from models.database import database, row, run, write_together
 from services import submission
 from services.errors import (
     FieldError,
     IdempotencyMismatchError,
     InvalidInputError,
+    ServiceError,
     StorageFullError,
     TooLargeError,
 )
 from services.principal import Principal
 from services.relay import Relay
 from services.routing import lane_for
-from services.submission import Checked, NewEmail, check
+from services.submission import Checked, NewEmail, Placed, check
 from utils.clock import DAY
-from utils.machine import free_bytes
+from utils.machine import FreeSpace
 
 __all__ = ["Answer", "IdempotencyKey", "NewEmail", "submit", "submit_batch"]
 
@@ -45,6 +49,18 @@ class Answer:
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What waits to be stored. `answer` is told what became of each item: its id, or what is wrong with it."""
+
+    who: Principal
+    items: Sequence[Checked | InvalidInputError]
+    now: int
+    key: IdempotencyKey | None
+    all_or_none: bool
+    answer: Callable[[list[int | InvalidInputError]], Answer]
+
+
 def submit(
     relay: Relay, who: Principal, email: NewEmail, now: int, key: IdempotencyKey | None = None
 ) -> Answer:
@@ -53,17 +69,7 @@ def submit(
     if before is not None:
         return before
     _check_disk(relay)
-    checked = check(relay, email, now)
-
-    def job() -> Answer:
-        found = _replay(who, key, now)
-        if found is not None:
-            return found
-        email_id = _store(who, checked, now)
-        answer = Answer(201, {"message": "Email created and queued successfully", "email_id": email_id})
-        return _remember(who, key, answer, now)
-
-    return _commit(relay, job)
+    return _store(relay, _Request(who, [check(relay, email, now)], now, key, True, _one))
 
 
 def submit_batch(
@@ -79,28 +85,106 @@ def submit_batch(
     if before is not None:
         return before
     _check_disk(relay)
-    checked = [_check_item(relay, email, now) for email in emails]
-
-    def job() -> Answer:
-        found = _replay(who, key, now)
-        if found is not None:
-            return found
-        results = [_store_item(who, index, item, now, mode) for index, item in enumerate(checked)]
-        accepted = sum("email_id" in result for result in results)
-        body = {"results": results, "accepted": accepted, "rejected": len(results) - accepted}
-        return _remember(who, key, Answer(200, body), now)
-
-    return _commit(relay, job)
+    items = [_check_item(relay, email, now) for email in emails]
+    try:
+        return _store(relay, _Request(who, items, now, key, mode == "strict", _many))
+    except _ItemError as exc:
+        raise InvalidInputError.of([
+            FieldError(f"emails.{exc.index}.{one.field}", one.message, one.code) for one in exc.details
+        ]) from None  # fmt: skip
 
 
-def _commit(relay: Relay, job: Any) -> Answer:
-    answer: Answer = write(job, durable=True)
+def _store(relay: Relay, request: _Request) -> Answer:
+    answer = write_together(_store_all, request, durable=True)
     relay.wake()
     return answer
 
 
+def _store_all(requests: list[_Request]) -> list[Answer | Exception]:
+    """An answer or an error for each, all in the transaction at hand."""
+    _refuse_twins(requests)
+    lane_of = lru_cache(maxsize=None)(_lane_of)  # within this transaction nobody else changes the lanes
+    placed: list[Placed] = []
+    outcomes = [_place(request, lane_of, placed) for request in requests]
+    ids = iter(submission.insert(placed))
+    return [
+        _conclude(request, outcome, ids) if isinstance(outcome, list) else outcome
+        for request, outcome in zip(requests, outcomes, strict=True)
+    ]
+
+
+_Lane = int | InvalidInputError
+
+
+def _place(
+    request: _Request, lane_of: Callable[..., _Lane], placed: list[Placed]
+) -> Answer | ServiceError | list[_Lane]:  # fmt: skip
+    """Choose the lane of each item, and put the good ones with what is to be inserted. Or: what to say instead."""
+    try:
+        before = _replay(request.who, request.key, request.now)
+    except IdempotencyMismatchError as exc:
+        return exc
+    if before is not None:
+        return before
+    who, lanes, good = request.who, [], []
+    for index, item in enumerate(request.items):
+        lane: _Lane = item if isinstance(item, InvalidInputError) else lane_of(
+            who.tenant, item.sender.email, item.email.smtp_config_id, len(item.recipients)
+        )  # fmt: skip
+        if isinstance(lane, int):
+            assert isinstance(item, Checked)
+            good.append(Placed(who, item, lane, request.now))
+        elif request.all_or_none:
+            return _ItemError(lane, index)
+        lanes.append(lane)
+    placed += good
+    return lanes
+
+
+def _lane_of(tenant: str, sender: str, smtp_config_id: int | None, recipients: int) -> _Lane:
+    try:
+        return lane_for(tenant, sender, smtp_config_id, recipients)
+    except InvalidInputError as exc:
+        return exc
+
+
+def _conclude(request: _Request, lanes: list[_Lane], ids: Iterator[int]) -> Answer:
+    answer = request.answer([next(ids) if isinstance(lane, int) else lane for lane in lanes])
+    return _remember(request.who, request.key, answer, request.now)
+
+
+def _one(outcomes: list[int | InvalidInputError]) -> Answer:
+    return Answer(201, {"message": "Email created and queued successfully", "email_id": outcomes[0]})
+
+
+def _many(outcomes: list[int | InvalidInputError]) -> Answer:
+    results = [_result(index, outcome) for index, outcome in enumerate(outcomes)]
+    accepted = sum(isinstance(outcome, int) for outcome in outcomes)
+    return Answer(200, {"results": results, "accepted": accepted, "rejected": len(results) - accepted})
+
+
+def _result(index: int, outcome: int | InvalidInputError) -> dict[str, Any]:
+    if isinstance(outcome, int):
+        return {"index": index, "email_id": outcome}
+    error = {"code": outcome.code, "message": outcome.message, "field": outcome.field}
+    return {"index": index, "error": error}
+
+
+class _ItemError(InvalidInputError):
+    """What is wrong with one item, for which none is stored."""
+
+    def __init__(self, error: InvalidInputError, index: int) -> None:
+        super().__init__(error.message, code=error.code, field=error.field, details=error.details)
+        self.index = index
+
+
+@lru_cache(maxsize=16)
+def _space_of(path: str) -> FreeSpace:
+    return FreeSpace(path)
+
+
 def _check_disk(relay: Relay) -> None:
-    if free_bytes(Path(database.database).parent) < relay.policy.min_free_bytes:
+    if _space_of(database.database).bytes() < relay.policy.min_free_bytes:
         raise StorageFullError("the disk is nearly full: no mail is accepted until there is room again")
 
 
@@ -115,27 +199,11 @@ def _check_item(relay: Relay, email: NewEmail | InvalidInputError, now: int) -> 
         return InvalidInputError.of([FieldError("attachments", exc.message, exc.code)])
 
 
-def _store_item(
-    who: Principal, index: int, item: Checked | InvalidInputError, now: int, mode: str
-) -> dict[str, Any]:
-    try:
-        if isinstance(item, InvalidInputError):
-            raise item
-        return {"index": index, "email_id": _store(who, item, now)}
-    except InvalidInputError as exc:
-        if mode == "strict":
-            raise InvalidInputError.of([
-                FieldError(f"emails.{index}.{one.field}", one.message, one.code) for one in exc.details
-            ]) from None  # fmt: skip
-        error = {"code": exc.code, "message": exc.message, "field": exc.field}
-        return {"index": index, "error": error}
-
-
-def _store(who: Principal, checked: Checked, now: int) -> int:
-    """Insert one checked email; its id. Inside a write job."""
-    email = checked.email
-    lane = lane_for(who.tenant, checked.sender.email, email.smtp_config_id, len(checked.recipients))
-    return submission.insert(who, checked, lane, now)
+def _refuse_twins(requests: list[_Request]) -> None:
+    """Two requests with one key: the second must find what the first has stored, so each is done by itself."""
+    keys = [(one.who.tenant, one.key.endpoint, one.key.key) for one in requests if one.key]
+    if len(set(keys)) < len(keys):
+        raise RuntimeError("the same Idempotency-Key twice")
 
 
 def _replay(who: Principal, key: IdempotencyKey | None, now: int) -> Answer | None:

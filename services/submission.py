@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeVar
 
-from models.database import row, run, run_many
-from models.email import State
+from models.database import new_ids, run, run_values
+from models.email import RecipientState, State
 from services.errors import FieldError, InvalidInputError, TooLargeError
 from services.message_size import message_size
 from services.principal import Principal
@@ -96,44 +95,58 @@ def new_message_id(relay: Relay) -> str:
     return f"<{unique}.{relay.signer.mark(unique)}@{relay.policy.message_id_domain}>"
 
 
-def insert(who: Principal, checked: Checked, lane: int, now: int) -> int:
-    """Write the rows of an email; its id. Inside a write job."""
-    email = checked.email
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A checked email and the lane it waits in."""
+
+    who: Principal
+    checked: Checked
+    lane: int
+    now: int
+
+
+def insert(emails: Sequence[Placed]) -> list[int]:
+    """Write the rows of many emails, a statement a table; their ids, in order. Inside a write job."""
+    ids = new_ids("emails", len(emails))
+    run_values(
+        "INSERT INTO emails (id, tenant, user, state, priority, available_at, sort_at, lane_id, smtp_config_id,"
+        " subject, sender, sender_name, message_id, size, recipient_count, tags, metadata, on_unknown, max_retries, expires_at,"
+        " retry_count, lost_count, due_at, created_at, updated_at, has_content) VALUES {}",
+        [_email_row(email_id, one) for email_id, one in zip(ids, emails, strict=True)],
+    )
+    contents, recipients, tags = [], [], []
+    for email_id, one in zip(ids, emails, strict=True):
+        checked, email = one.checked, one.checked.email
+        contents.append((email_id, email.html, email.text, _json(checked.reply_to), _json(email.headers)))
+        for position, (kind, address) in enumerate(checked.recipients):
+            recipients.append((email_id, position, kind, address.name, address.email, RecipientState.PENDING))
+        tags += [(one.who.tenant, tag, email_id) for tag in email.tags]
+        for position, attachment in enumerate(email.attachments):
+            _attach(one.who.tenant, email_id, position, attachment)
+    run_values("INSERT INTO contents (email_id, html, text, reply_to, headers) VALUES {}", contents)
+    run_values(
+        "INSERT INTO recipients (email_id, position, kind, name, address, state) VALUES {}", recipients
+    )
+    run_values("INSERT INTO tags (tenant, tag, email_id) VALUES {} ON CONFLICT DO NOTHING", tags)
+    return ids
+
+
+def _email_row(email_id: int, placed: Placed) -> tuple[Any, ...]:
+    who, checked, email, now = placed.who, placed.checked, placed.checked.email, placed.now
     state = State.SCHEDULED if checked.available_at > now else State.QUEUED
-    found = row(
-        "INSERT INTO emails (tenant, user, state, priority, available_at, sort_at, lane_id, smtp_config_id, subject,"
-        " sender, sender_name, message_id, size, recipient_count, tags, metadata, on_unknown, max_retries, expires_at,"
-        " retry_count, lost_count, due_at, created_at, updated_at, has_content)"
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,?,?,?,1) RETURNING id",
-        who.tenant, who.user, state, email.priority, checked.available_at, checked.sort_at, lane, email.smtp_config_id,
-        email.subject, checked.sender.email, checked.sender.name, checked.message_id, checked.size,
-        len(checked.recipients), _json(email.tags), _json(email.metadata), email.on_unknown, email.max_retries,
-        email.expires_at, checked.available_at, now, now,
+    return (
+        email_id, who.tenant, who.user, state, email.priority, checked.available_at, checked.sort_at, placed.lane,
+        email.smtp_config_id, email.subject, checked.sender.email, checked.sender.name, checked.message_id,
+        checked.size, len(checked.recipients), _json(email.tags), _json(email.metadata), email.on_unknown,
+        email.max_retries, email.expires_at, 0, 0, checked.available_at, now, now, True,
     )  # fmt: skip
-    assert found is not None
-    email_id = int(found[0])
-    run(
-        "INSERT INTO contents (email_id, html, text, reply_to, headers) VALUES (?, ?, ?, ?, ?)",
-        email_id, email.html, email.text, _json(checked.reply_to), _json(email.headers),
-    )  # fmt: skip
-    run_many(
-        "INSERT INTO recipients (email_id, position, kind, name, address, state) VALUES (?, ?, ?, ?, ?, 'pending')",
-        [(email_id, n, kind, one.name, one.email) for n, (kind, one) in enumerate(checked.recipients)],
-    )
-    run_many(
-        "INSERT OR IGNORE INTO tags (tenant, tag, email_id) VALUES (?, ?, ?)",
-        [(who.tenant, tag, email_id) for tag in email.tags],
-    )
-    for position, attachment in enumerate(email.attachments):
-        _attach(who.tenant, email_id, position, attachment)
-    return email_id
 
 
 def _attach(tenant: str, email_id: int, position: int, attachment: Attachment) -> None:
     """Bytes are stored once per tenant: a tenant must not learn from a size or a time what others send."""
     digest = hashlib.sha256(attachment.content).digest()
     run(
-        "INSERT OR IGNORE INTO blobs (tenant, sha256, size, data) VALUES (?, ?, ?, ?)",
+        "INSERT INTO blobs (tenant, sha256, size, data) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         tenant, digest, len(attachment.content), attachment.content,
     )  # fmt: skip
     run(
@@ -184,27 +197,36 @@ def _try(wrong: list[FieldError], name: str, parse: Callable[[], T]) -> T | None
 
 
 def _check_headers(email: NewEmail, wrong: list[FieldError]) -> None:
-    values = [("subject", email.subject), ("sender_name", email.sender_name or "")]
-    values += [(f"attachments.{n}.filename", one.filename) for n, one in enumerate(email.attachments)]
-    checks = [(place, partial(check_header, "X-Check", value)) for place, value in values]
-    checks += [
-        (f"headers.{_shown(name)}", partial(check_header, name, value)) for name, value in email.headers
-    ]
-    checks += [
-        (f"attachments.{n}.content_id", partial(check_content_id, one.content_id))
-        for n, one in enumerate(email.attachments)
-        if one.content_id is not None
-    ]
-    for place, check_one in checks:
-        try:
-            check_one()
-        except HeaderError as exc:
-            wrong.append(FieldError(place, str(exc), "INVALID_HEADER"))
+    _check_header(wrong, "subject", "X-Check", email.subject)
+    if email.sender_name:
+        _check_header(wrong, "sender_name", "X-Check", email.sender_name)
+    for name, value in email.headers:
+        _check_header(wrong, f"headers.{_shown(name)}", name, value)
+    for number, one in enumerate(email.attachments):
+        _check_header(wrong, f"attachments.{number}.filename", "X-Check", one.filename)
+        if one.content_id is not None:
+            _check_content_id(wrong, f"attachments.{number}.content_id", one.content_id)
+
+
+def _check_header(wrong: list[FieldError], place: str, name: str, value: str) -> None:
+    try:
+        check_header(name, value)
+    except HeaderError as exc:
+        wrong.append(FieldError(place, str(exc), "INVALID_HEADER"))
+
+
+def _check_content_id(wrong: list[FieldError], place: str, value: str) -> None:
+    try:
+        check_content_id(value)
+    except HeaderError as exc:
+        wrong.append(FieldError(place, str(exc), "INVALID_HEADER"))
 
 
 def _check_characters(email: NewEmail, wrong: list[FieldError]) -> None:
     """Text that is not in a header. A lone surrogate can neither be stored nor sent."""
-    texts = [("html_content", email.html), ("text_content", email.text), ("metadata", _json(email.metadata))]
+    texts = [("html_content", email.html), ("text_content", email.text)]
+    if email.metadata:
+        texts.append(("metadata", _json(email.metadata)))
     texts += [(f"tags.{n}", tag) for n, tag in enumerate(email.tags)]
     texts += [(f"attachments.{n}.content_type", one.content_type) for n, one in enumerate(email.attachments)]
     for place, text in texts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import secrets
@@ -48,9 +47,8 @@ class Signer:
         self._key = hashlib.sha256(f"{purpose}\0{secret}".encode()).digest()
 
     def mark(self, value: str) -> str:
-        """80 bits as 16 lower-case base32 characters: safe in a Message-ID."""
-        digest = hmac.new(self._key, value.encode(), hashlib.sha256).digest()
-        return base64.b32encode(digest[:10]).decode().lower()
+        """80 bits in hexadecimal: safe in a Message-ID."""
+        return hmac.digest(self._key, value.encode(), "sha256")[:10].hex()
 
     def owns(self, value: str, mark: str) -> bool:
         return hmac.compare_digest(self.mark(value).encode(), mark.encode())

@@ -7,6 +7,10 @@ import shutil
 import socket
 from pathlib import Path
 
+from utils.clock import monotonic
+
+FRESH_SECONDS = 0.25
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -28,6 +32,20 @@ def host_name() -> str:
 def free_bytes(folder: Path) -> int:
     """Bytes an ordinary user may still write below `folder`."""
     return shutil.disk_usage(folder).free
+
+
+class FreeSpace:
+    """The same for the folder of a file, looked up a few times a second: a look costs as much as a statement."""
+
+    def __init__(self, path: str) -> None:
+        self._folder = Path(path).parent
+        self._until = 0.0
+        self._bytes = 0
+
+    def bytes(self) -> int:
+        if monotonic() >= self._until:
+            self._bytes, self._until = free_bytes(self._folder), monotonic() + FRESH_SECONDS
+        return self._bytes
 
 
 def pid_alive(pid: int) -> bool:
