@@ -16,7 +16,7 @@ from models.database import marks, row, rows, run, write
 from models.email import State
 from models.smtp_config import Health, SmtpConfig
 from services import health, quota, readiness
-from services.switches import relay_paused
+from services.switches import RELAY_PAUSED
 from utils.clock import MINUTE
 
 # Mail whose turns lie within the same quarter of an hour is equally urgent: tenants alternate in it, so that one
@@ -47,19 +47,24 @@ class Claim:
     probe: bool = False  # the one try of a half-open breaker
 
 
-def candidates(now: int) -> list[SmtpConfig]:
-    """Configs that have mail which may go now: most urgent first, equals at random by weight. Reads only."""
-    if relay_paused():
-        return []
-    ready: dict[int, tuple[SmtpConfig, Health]] = {}
-    for config, state in configs_with_health():
-        if readiness.standing_hold(config, state, now) is None:
-            ready[config.id] = (config, state)
-    heads = _heads(ready)
-    ranked = sorted(
-        heads, key=lambda one: (heads[one], -(random.random() ** (1 / max(ready[one][0].weight, 0.01))))
-    )
-    return [ready[one][0] for one in ranked if quota.room(ready[one][0], now) != 0]
+def candidates(now: int) -> Iterator[SmtpConfig]:
+    """Configs that have mail which may go now: most urgent first, equals at random by weight. Reads only.
+
+    Asked at every wake-up, so it takes a single statement to find that there is nothing to do.
+    """
+    heads = rows(
+        "SELECT id, weight, head FROM (SELECT c.id, c.weight, (SELECT min((SELECT e.sort_at FROM emails e"
+        " WHERE e.state = 'queued' AND e.lane_id = r.lane_id ORDER BY e.sort_at LIMIT 1))"
+        " FROM routes r WHERE r.smtp_config_id = c.id) AS head"
+        f" FROM smtp_configs c JOIN health h ON h.smtp_config_id = c.id WHERE {readiness.UNHELD}"
+        f" AND NOT {RELAY_PAUSED}) AS heads WHERE head IS NOT NULL",
+        now, now,
+    )  # fmt: skip
+    ranked = sorted((head, -(random.random() ** (1 / max(weight, 0.01))), one) for one, weight, head in heads)
+    for _, _, config_id in ranked:
+        config = SmtpConfig.get_or_none(SmtpConfig.id == config_id)
+        if config is not None and quota.room(config, now) != 0:
+            yield config
 
 
 def configs_with_health() -> Iterator[tuple[SmtpConfig, Health]]:
@@ -69,48 +74,73 @@ def configs_with_health() -> Iterator[tuple[SmtpConfig, Health]]:
 
 
 def claim(
-    config_id: int, instance_id: int, now: int, want: int, *, connected: bool, version: int | None = None
+    config_id: int, instance_id: int, now: int, want: int, *, connected: bool, known: SmtpConfig | None = None,
+    lease: int | None = None,
 ) -> Claim | None:  # fmt: skip
     """Lease up to `want` emails for a config; None when it is held or nothing waits.
 
-    `connected`: the worker has an open connection to it; otherwise a free slot is needed, and taken. `version`: the
-    `updated_at` of the settings that the worker knows; None too when they changed since.
+    `connected`: the worker has an open connection to it; otherwise a free slot is needed, and taken. `known`: the
+    settings that the worker knows; None too when they changed since. `lease`: the token that the worker has already.
     """
-    return write(lambda: _claim(config_id, instance_id, now, want, connected, version), durable=True)
+    wanted = _Wanted(config_id, instance_id, now, want, connected, known, lease)
+    return write(lambda: _claim(wanted), durable=True)
 
 
-def _claim(
-    config_id: int, instance_id: int, now: int, want: int, connected: bool, version: int | None
-) -> Claim | None:  # fmt: skip
-    config = SmtpConfig.get_or_none(SmtpConfig.id == config_id)
-    if config is None or relay_paused() or (version is not None and version != config.updated_at):
+class _Wanted(NamedTuple):
+    config_id: int
+    instance_id: int
+    now: int
+    want: int
+    connected: bool
+    known: SmtpConfig | None
+    lease: int | None
+
+
+def _claim(wanted: _Wanted) -> Claim | None:
+    config_id, instance_id, now = wanted.config_id, wanted.instance_id, wanted.now
+    found = _standing(config_id, instance_id)
+    if found is None:
         return None
-    if not _instance_lives(instance_id):
+    version, state = found
+    config = wanted.known or SmtpConfig.get_by_id(config_id)
+    if version != config.updated_at or readiness.standing_hold(config, state, now) is not None:
         return None
-    state = Health.get_by_id(config_id)
-    if readiness.standing_hold(config, state, now) is not None:
-        return None
-    if not connected and readiness.connections_open(config_id) >= readiness.connections_allowed(
-        config, state
-    ):
+    if not wanted.connected and not _has_free_slot(config, state):
         return None
     probe = state.open_until is not None
-    emails = _affordable(config, now, _in_turn(config, now, 1 if probe else want))
+    if probe and wanted.lease is not None:
+        return None
+    emails = _affordable(config, now, _in_turn(config, now, 1 if probe else wanted.want))
     if not emails:
         return None
-    lease = secrets.randbits(62)
+    lease = secrets.randbits(62) if wanted.lease is None else wanted.lease
     _lease(config_id, instance_id, lease, now, emails)
     quota.charge(config_id, quota.minute_of(now), len(emails), sum(one.recipient_count for one in emails))
     if probe:
         health.begin_probe(config_id, instance_id)
-    if not connected:
+    if not wanted.connected:
         health.take_slot(config_id, instance_id)
-    return Claim(config, lease, instance_id, now, tuple(emails), opens_connection=not connected, probe=probe)
+    return Claim(config, lease, instance_id, now, tuple(emails), not wanted.connected, probe)
 
 
-def _instance_lives(instance_id: int) -> bool:
-    """Whoever was taken for dead may claim nothing: no one would ever take that back."""
-    return row("SELECT 1 FROM instances WHERE id = ?", instance_id) is not None
+def _standing(config_id: int, instance_id: int) -> tuple[int, Health] | None:
+    """The version of a config's settings, and its health; None when nobody may claim, or not this instance: whoever
+    was taken for dead may claim nothing, for no one would ever take that back."""
+    found = row(
+        "SELECT c.updated_at, h.paused, h.pause_until, h.pause_reason, h.open_until, h.open_reason, h.probe_instance,"
+        " h.window FROM smtp_configs c JOIN health h ON h.smtp_config_id = c.id WHERE c.id = ?"
+        f" AND EXISTS (SELECT 1 FROM instances WHERE id = ?) AND NOT {RELAY_PAUSED}",
+        config_id, instance_id,
+    )  # fmt: skip
+    if found is None:
+        return None
+    version, *state = found
+    names = ("paused", "pause_until", "pause_reason", "open_until", "open_reason", "probe_instance", "window")
+    return version, Health(smtp_config_id=config_id, **dict(zip(names, state, strict=True)))
+
+
+def _has_free_slot(config: SmtpConfig, state: Health) -> bool:
+    return readiness.connections_open(config.id) < readiness.connections_allowed(config, state)
 
 
 def _lease(config_id: int, instance_id: int, lease: int, now: int, emails: list[Queued]) -> None:
@@ -131,18 +161,6 @@ def _affordable(config: SmtpConfig, now: int, emails: Iterable[Queued]) -> list[
             break
         chosen.append(email)
     return chosen
-
-
-def _heads(config_ids: Iterable[int]) -> dict[int, int]:
-    """config id → sort_at of its most urgent waiting email, for those that have one."""
-    ids = list(config_ids)
-    found = rows(
-        "SELECT smtp_config_id, min(head) FROM (SELECT smtp_config_id, (SELECT sort_at FROM emails e WHERE"
-        " e.state = 'queued' AND e.lane_id = r.lane_id ORDER BY sort_at LIMIT 1) AS head FROM routes r"
-        f" WHERE smtp_config_id IN ({marks(len(ids))})) WHERE head IS NOT NULL GROUP BY smtp_config_id",
-        *ids,
-    )
-    return {int(config_id): int(head) for config_id, head in found}
 
 
 def _in_turn(config: SmtpConfig, now: int, want: int) -> list[Queued]:

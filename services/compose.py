@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from models.database import rows
-from models.email import Content, Email
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from models.database import marks, rows
 from models.smtp_config import SmtpConfig
 from services.errors import NotFoundError
 from utils.addresses import Address
@@ -11,7 +14,56 @@ from utils.html_text import html_to_text
 from utils.mime import Attachment, Mail, build
 
 
-def sender_of(email: Email, config: SmtpConfig | None) -> Address:
+class Letter(NamedTuple):
+    """What is stored of an email's content. `people`: (kind, address) in order."""
+
+    id: int
+    subject: str
+    sender: str
+    sender_name: str
+    message_id: str
+    created_at: int
+    html: str | None
+    text: str | None
+    reply_to: list[list[str]]
+    headers: list[list[str]]
+    people: list[tuple[str, Address]]
+    has_attachments: bool
+
+
+def load(email_ids: Sequence[int]) -> dict[int, Letter]:
+    """The content of many emails at once; those whose content was erased are missing."""
+    people: dict[int, list[tuple[str, Address]]] = {one: [] for one in email_ids}
+    for email_id, kind, name, address in rows(
+        f"SELECT email_id, kind, name, address FROM recipients WHERE email_id IN ({marks(len(email_ids))})"
+        " ORDER BY email_id, position",
+        *email_ids,
+    ):
+        people[email_id].append((kind, Address(name, address)))
+    found = rows(
+        "SELECT e.id, e.subject, e.sender, e.sender_name, e.message_id, e.created_at, c.html, c.text, c.reply_to,"
+        " c.headers, EXISTS (SELECT 1 FROM attachments a WHERE a.email_id = e.id)"
+        f" FROM emails e JOIN contents c ON c.email_id = e.id WHERE e.id IN ({marks(len(email_ids))})",
+        *email_ids,
+    )
+    return {one[0]: _letter(one, people[one[0]]) for one in found}
+
+
+def _letter(row: tuple[Any, ...], people: list[tuple[str, Address]]) -> Letter:
+    *facts, reply_to, headers, has_attachments = row
+    return Letter(
+        *facts, json.loads(reply_to or "[]"), json.loads(headers or "[]"), people, bool(has_attachments)
+    )
+
+
+class _HasSender(Protocol):
+    @property
+    def sender(self) -> Any: ...
+    @property
+    def sender_name(self) -> Any: ...
+
+
+def sender_of(email: _HasSender, config: SmtpConfig | None) -> Address:
     """The From address: the email's own, else the config's."""
     if email.sender:
         return Address(email.sender_name, email.sender)
@@ -20,37 +72,36 @@ def sender_of(email: Email, config: SmtpConfig | None) -> Address:
     return Address(email.sender_name or config.display_name, config.email_address)
 
 
-def message(email: Email, config: SmtpConfig) -> bytes:
+def message(email_id: int, config: SmtpConfig) -> bytes:
     """RFC 5322 bytes with CRLF line ends, not dot-stuffed. NotFoundError when the content was erased."""
-    return build(mail_of(email, config))
-
-
-def mail_of(email: Email, config: SmtpConfig) -> Mail:
-    content = Content.get_or_none(Content.email_id == email.id)
-    if content is None:
+    letter = load([email_id]).get(email_id)
+    if letter is None:
         raise NotFoundError("the content of this email was erased")
-    people = rows("SELECT kind, name, address FROM recipients WHERE email_id = ? ORDER BY position", email.id)
+    return build(mail_of(letter, config))
+
+
+def mail_of(letter: Letter, config: SmtpConfig) -> Mail:
     return Mail(
-        sender=sender_of(email, config),
-        to=[Address(name, address) for kind, name, address in people if kind == "to"],
-        cc=[Address(name, address) for kind, name, address in people if kind == "cc"],
-        reply_to=[Address(*pair) for pair in content.reply_to or []],
-        subject=email.subject,
-        message_id=email.message_id,
-        date=email.created_at,
-        seed=f"{email.id}.{email.created_at}",
-        text=_text(content),
-        html=content.html,
-        headers=[(name, value) for name, value in content.headers or []],
-        attachments=_attachments(email.id),
+        sender=sender_of(letter, config),
+        to=[address for kind, address in letter.people if kind == "to"],
+        cc=[address for kind, address in letter.people if kind == "cc"],
+        reply_to=[Address(*pair) for pair in letter.reply_to],
+        subject=letter.subject,
+        message_id=letter.message_id,
+        date=letter.created_at,
+        seed=f"{letter.id}.{letter.created_at}",
+        text=_text(letter),
+        html=letter.html,
+        headers=[(name, value) for name, value in letter.headers],
+        attachments=_attachments(letter.id) if letter.has_attachments else [],
     )
 
 
-def _text(content: Content) -> str | None:
+def _text(letter: Letter) -> str | None:
     """Derived from the html when the app gave none: some readers, and most spam filters, want one."""
-    if content.text is None and content.html is not None:
-        return html_to_text(content.html)
-    return str(content.text) if content.text is not None else None
+    if letter.text is None and letter.html is not None:
+        return html_to_text(letter.html)
+    return letter.text
 
 
 def _attachments(email_id: int) -> list[Attachment]:

@@ -10,24 +10,19 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from models.database import marks, rows
-from models.email import Email
-from services import compose, record, recover, settle
+from services import record, recover, settle
 from services.claim import Claim
-from services.errors import NotFoundError
 from services.judgement import judge_rcpt
 from services.leased import Dot, Finished, Leased
 from services.outcome import Blame, Outcome, Verdict, decide
+from services.prepare import Preparation, Prepared, UnbuildableError
 from services.relay import Relay
-from services.smtp import Connection, Envelope, EnvelopeReplies, Reason, Reply, SmtpError, Stage
-from services.smtp.envelope import check_address
-from utils.addresses import envelope as wire_address
-from utils.addresses import needs_smtputf8 as address_needs_smtputf8
-from utils.mime import Mail, build, needs_smtputf8
+from services.smtp import Connection, EnvelopeReplies, Reason, Reply, SmtpError, Stage
 
 log = logging.getLogger("mailferry.delivery")
 
@@ -38,15 +33,6 @@ class Monitor(Protocol):
     def now(self) -> int: ...
     def stopping(self) -> bool: ...
     def at(self, stage: str, email_id: int, lease: int) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """An email ready for the wire."""
-
-    leased: Leased
-    data: bytes
-    envelope: Envelope
 
 
 def leased_of(claim: Claim) -> list[Leased]:
@@ -62,7 +48,8 @@ def leased_of(claim: Claim) -> list[Leased]:
     return [
         Leased(
             email.id, claim.lease, claim.config, claim.instance_id, claim.claimed_at, email.recipient_count,
-            tuple(found.get(email.id, ())), claim.probe, claim.claimed_at if claim.opens_connection else None,
+            tuple(found.get(email.id, ())), email.size, probe=claim.probe,
+            opened_at=claim.claimed_at if claim.opens_connection else None,
         )
         for email in claim.emails
     ]  # fmt: skip
@@ -79,9 +66,17 @@ def connection_failed(relay: Relay, batch: list[Leased], error: SmtpError, now: 
 class Delivery:
     """One batch over one connection. Call `run`, and `settle` whatever `run` did."""
 
-    def __init__(self, relay: Relay, connection: Connection, batch: list[Leased], monitor: Monitor) -> None:
+    def __init__(
+        self, relay: Relay, connection: Connection, batch: list[Leased], monitor: Monitor,
+        more: Callable[[], list[Leased]] = list,
+    ) -> None:  # fmt: skip
+        """`more`: asked for further emails under the same lease when the batch is used up, so that the connection's
+        pipeline does not run dry between two batches."""
         self.connection = connection
+        self.carried = 0
         self._relay = relay
+        self._more = more
+        self._preparation = Preparation()
         self._waiting = deque(batch)
         self._unfinished = {one.email_id: one for one in batch}
         self._first = batch[0]
@@ -205,7 +200,7 @@ class Delivery:
             for one, (verdict, _) in zip(leased.recipients, outcome.results, strict=True)
             if verdict is Verdict.AGAIN
         )
-        self._waiting.appendleft(replace(leased, recipients=rest, charged=len(rest)))
+        self._waiting.appendleft(replace(leased, recipients=rest, charged=len(rest), further=True))
 
     def _record(self, dot: Dot | None) -> bool:
         if not self._unrecorded and dot is None:
@@ -216,18 +211,25 @@ class Delivery:
 
     def _next(self) -> Prepared | None:
         """The next email of the batch that can be built, unless it is time to stop."""
-        while self._waiting and not self._halted and self._room > 0 and not self._monitor.stopping():
+        while not self._halted and self._room > 0 and not self._monitor.stopping() and self._has_more():
             leased = self._waiting.popleft()
             try:
-                prepared = prepare(leased)
+                prepared = self._preparation.prepare(leased, self._waiting)
             except UnbuildableError as exc:
                 log.warning("action=quarantined email=%s error=%s", leased.email_id, exc)
                 self._unrecorded.append(_unbuildable(leased, exc, self._monitor.now()))
                 self._unfinished.pop(leased.email_id, None)
                 continue
             self._room -= 1
+            self.carried += 1
             return prepared
         return None
+
+    def _has_more(self) -> bool:
+        if not self._waiting:
+            self._waiting += (further := self._more())
+            self._unfinished |= {one.email_id: one for one in further}
+        return bool(self._waiting)
 
     def _show(self, stage: str, current: Prepared) -> None:
         self._monitor.at(stage, current.leased.email_id, current.leased.lease)
@@ -242,41 +244,6 @@ def _dot(leased: Leased, replies: EnvelopeReplies) -> Dot:
 
 def _each(leased: Leased, replies: EnvelopeReplies) -> Iterable[tuple[tuple[int, str], Reply]]:
     return zip(leased.recipients, replies.rcpts, strict=True)
-
-
-class UnbuildableError(Exception):
-    """An email that can never be sent, whoever tries."""
-
-
-def prepare(leased: Leased) -> Prepared:
-    """Build an email's bytes and envelope. UnbuildableError is the email's own fault; anything else is ours, such as a
-    disk that fails, and the email waits until that is mended."""
-    if not leased.recipients:
-        raise UnbuildableError("no recipient is left to try")
-    try:
-        mail = compose.mail_of(Email.get_by_id(leased.email_id), leased.config)
-    except NotFoundError as exc:
-        raise UnbuildableError(exc.message) from exc
-    try:
-        return _built(leased, mail)
-    except MemoryError:
-        raise
-    except Exception as exc:
-        raise UnbuildableError(f"the message could not be built: {type(exc).__name__}") from exc
-
-
-def _built(leased: Leased, mail: Mail) -> Prepared:
-    data = build(mail)
-    utf8 = needs_smtputf8(mail) or any(address_needs_smtputf8(address) for _, address in leased.recipients)
-    envelope = Envelope(
-        sender=wire_address(mail.sender.email, utf8),
-        recipients=tuple(wire_address(address, utf8) for _, address in leased.recipients),
-        size=len(data),
-        smtputf8=utf8,
-    )
-    for address in (envelope.sender, *envelope.recipients):
-        check_address(address)
-    return Prepared(leased, data, envelope)
 
 
 def _unbuildable(leased: Leased, error: Exception, now: int) -> Finished:

@@ -41,8 +41,8 @@ class Tried:
     opened_at: int | None
 
 
-def succeeded(tried: Tried, now: int) -> None:
-    """An email got through. Writes only when that changes something, for this runs once an email."""
+def succeeded(tried: Tried, now: int, times: int = 1) -> None:
+    """Emails got through. Writes only when that changes something, for this runs with every email."""
     found = row(
         "SELECT failures, open_until, window, grow_at, last_sent, last_error_at FROM health WHERE smtp_config_id = ?",
         tried.config_id,
@@ -55,7 +55,7 @@ def succeeded(tried: Tried, now: int) -> None:
     if tried.probe:
         open_until = None
     if window < tried.max_connections and (grow_at or 0) <= now and _all_in_use(tried.config_id, window):
-        window = min(tried.max_connections, window + 1 / window)
+        window = min(tried.max_connections, window + times / window)
     unchanged = (failures, open_until, window) == (found[0], found[1], found[2])
     if unchanged and not tried.probe and last_sent is not None and 0 <= now - last_sent < SECOND:
         return

@@ -31,6 +31,8 @@ class Leased:
     claimed_at: int
     charged: int  # recipients that are charged for
     recipients: tuple[tuple[int, str], ...]
+    size: int = 0  # bytes, estimated
+    further: bool = False  # not the first transaction of this claim: some recipients did not fit into it
     probe: bool = False
     opened_at: int | None = None  # when the connection was opened, unless it was kept from before
 

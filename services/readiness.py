@@ -8,6 +8,12 @@ from models.database import row
 from models.smtp_config import Health, SmtpConfig
 from services import quota
 
+# `standing_hold(…) is None` as a condition on smtp_configs c and health h, with `now` twice.
+UNHELD = (
+    "c.active AND NOT h.paused AND (h.pause_until IS NULL OR h.pause_until <= ?)"
+    " AND (h.open_until IS NULL OR (h.open_until <= ? AND h.probe_instance IS NULL))"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:

@@ -57,7 +57,7 @@ def raw(relay: Relay, tenant: str | None, email_id: int) -> bytes:
         raise ConflictError(
             "no SMTP config may carry this email, so its sender is not known", code="NO_SMTP_CONFIG"
         )
-    return compose.message(email, config)
+    return compose.message(email.id, config)
 
 
 def attempts_of(email_id: int) -> list[Attempt]:

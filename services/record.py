@@ -1,14 +1,17 @@
 """Recording what became of emails, and the fence before each final dot.
 
-One commit per email on the wire: it records the outcome of the email before, and marks this one's dot as sent,
-provided that the lease is still ours. Whoever finds its lease gone drops the connection without the dot.
+One commit per email on the wire, shared with the connections that wait for theirs: it records the outcome of the email
+before, and marks this one's dot as sent, provided that the lease is still ours. Whoever finds its lease gone drops the
+connection without the dot.
 """
 
 from __future__ import annotations
 
-from models.database import marks, row, rows, run, write
+from typing import NamedTuple
+
+from models.database import marks, row, rows, run, write, write_together
 from models.email import RecipientState
-from services import health, quota
+from services import delivered, health, quota
 from services.leased import STATE_OF, Dot, Finished, Leased, set_recipients
 from services.relay import Policy
 from services.settle import settle
@@ -18,13 +21,27 @@ __all__ = ["Dot", "Finished", "Leased", "commit", "end_probe", "give_back"]
 
 def commit(policy: Policy, finished: list[Finished], dot: Dot | None, now: int) -> bool:
     """Record outcomes and, with `dot`, mark that email's dot as sent. False: the lease of `dot` is lost."""
+    return write_together(_commit_all, _Step(policy, finished, dot, now))
 
-    def job() -> bool:
-        for one in finished:
-            settle(policy, one)
-        return dot is None or _stage(dot, now)
 
-    return write(job)
+class _Step(NamedTuple):
+    """What one connection has to record before its next dot."""
+
+    policy: Policy
+    finished: list[Finished]
+    dot: Dot | None
+    now: int
+
+
+def _commit_all(steps: list[_Step]) -> list[bool | Exception]:
+    """For all connections whose turn it is. The ordinary emails together, the others one by one."""
+    sent = delivered.settle([one for step in steps for one in step.finished if delivered.is_ordinary(one)])
+    for step in steps:
+        for one in step.finished:
+            if one.leased.email_id not in sent:
+                settle(step.policy, one)
+    passed = delivered.fence([(one.dot, one.now) for one in steps if one.dot and not one.dot.refused])
+    return [one.dot is None or one.dot.leased.email_id in passed or _stage(one.dot, one.now) for one in steps]
 
 
 def give_back(leased_ids: list[int], lease: int, now: int) -> None:

@@ -110,8 +110,8 @@ def insert(emails: Sequence[Placed]) -> list[int]:
     ids = new_ids("emails", len(emails))
     run_values(
         "INSERT INTO emails (id, tenant, user, state, priority, available_at, sort_at, lane_id, smtp_config_id,"
-        " subject, sender, sender_name, message_id, size, recipient_count, tags, metadata, on_unknown, max_retries, expires_at,"
-        " retry_count, lost_count, due_at, created_at, updated_at, has_content) VALUES {}",
+        " subject, sender, sender_name, message_id, size, recipient_count, tags, metadata, on_unknown, max_retries,"
+        " expires_at, retry_count, lost_count, due_at, created_at, updated_at, has_content) VALUES {}",
         [_email_row(email_id, one) for email_id, one in zip(ids, emails, strict=True)],
     )
     contents, recipients, tags = [], [], []

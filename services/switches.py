@@ -5,6 +5,9 @@ from __future__ import annotations
 from models.database import row, run, write
 
 PAUSED = "paused"
+RELAY_PAUSED = (
+    f"EXISTS (SELECT 1 FROM switches WHERE name = '{PAUSED}' AND value = 'on')"  # for other statements
+)
 
 
 def pause_relay(now: int) -> None:

@@ -15,6 +15,7 @@ from services import claim as claims
 from services import health, record
 from services.claim import Claim
 from services.deliver import Delivery, connection_failed, leased_of
+from services.leased import Leased
 from services.smtp import Connection, SmtpError
 from utils.clock import monotonic, now_ms
 
@@ -120,8 +121,7 @@ class Worker(threading.Thread):
         pool = self._engine.pool
         with pool.changing(config.id):
             claim = claims.claim(
-                config.id, self._engine.instance_id, now_ms(), want,
-                connected=kept is not None, version=config.updated_at,
+                config.id, self._engine.instance_id, now_ms(), want, connected=kept is not None, known=config
             )  # fmt: skip
             if claim is not None and claim.opens_connection:
                 pool.slot_taken(config.id)
@@ -143,10 +143,10 @@ class Worker(threading.Thread):
                 return
             self.progress = replace(self.progress, connection=connection)
             opened = monotonic() if claim.opens_connection else began
-            delivery = Delivery(self._engine.relay, connection, batch, self)
+            delivery = Delivery(self._engine.relay, connection, batch, self, partial(self._more, claim))
             finish = delivery.settle
             delivery.run()
-            self._engine.pace.learn(claim.config.id, (monotonic() - opened) / len(batch))
+            self._engine.pace.learn(claim.config.id, (monotonic() - opened) / max(1, delivery.carried))
         except Exception:
             log.exception("action=delivery_trouble config=%s", claim.config.id)
             if connection is not None:
@@ -155,6 +155,18 @@ class Worker(threading.Thread):
             self.at(RECORDING, first.id, claim.lease)
             self._until_done(finish)
             self._let_go(claim.config, connection)
+
+    def _more(self, claim: Claim) -> list[Leased]:
+        """Further emails for the connection at hand, as long as no other config has more urgent ones."""
+        config = claim.config
+        first = next(claims.candidates(now_ms()), None)
+        if claim.probe or first is None or first.id != config.id:
+            return []
+        further = claims.claim(
+            config.id, self._engine.instance_id, now_ms(), self._engine.pace.batch_size(config.id),
+            connected=True, known=config, lease=claim.lease,
+        )  # fmt: skip
+        return leased_of(further) if further else []
 
     def _let_go(self, config: SmtpConfig, connection: Connection | None) -> None:
         with self._ending:

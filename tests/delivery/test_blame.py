@@ -128,14 +128,14 @@ def test_a_fault_of_the_database_does_not_fail_the_email(
     relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = iter([OSError("disk I/O error"), OSError("disk I/O error")])
-    whole = compose.mail_of
+    whole = compose.load
 
     def read(*arguments: object) -> object:
         for error in broken:
             raise error
         return whole(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(compose, "mail_of", read)
+    monkeypatch.setattr(compose, "load", read)
     with Sink() as sink:
         add_config(sink.port)
         with delivering(relay, workers=1):
@@ -302,6 +302,8 @@ def test_a_claim_with_outdated_settings_is_refused(relay: Relay) -> None:
     config = add_config()
     add_instance()
     submit(relay, NOON)
-    version = SmtpConfig.get_by_id(config).updated_at
-    assert claims.claim(config, INSTANCE, NOON, 1, connected=True, version=version + 1) is None
-    assert claims.claim(config, INSTANCE, NOON, 1, connected=True, version=version) is not None
+    known = SmtpConfig.get_by_id(config)
+    run("UPDATE smtp_configs SET updated_at = updated_at + 1 WHERE id = ?", config)
+    assert claims.claim(config, INSTANCE, NOON, 1, connected=True, known=known) is None
+    known = SmtpConfig.get_by_id(config)
+    assert claims.claim(config, INSTANCE, NOON, 1, connected=True, known=known) is not None

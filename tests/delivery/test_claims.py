@@ -197,7 +197,7 @@ def test_nothing_is_claimed_while_the_relay_is_paused(relay: Relay) -> None:
     submit(relay, NOON)
     write(lambda: run("INSERT INTO switches (name, value, changed_at) VALUES ('paused', 'on', 0)"))
     assert take(config, NOON + 1) == []
-    assert claims.candidates(NOON + 1) == []
+    assert list(claims.candidates(NOON + 1)) == []
 
 
 def test_connections_are_counted_across_instances(relay: Relay) -> None:

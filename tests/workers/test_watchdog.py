@@ -68,14 +68,14 @@ def test_a_full_disk_after_the_answer_sends_nothing_twice(
     relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = threading.Event()
-    real = QueueDatabase.write
+    real = QueueDatabase._commit
 
-    def write(self: QueueDatabase, work: Any, *, durable: bool) -> Any:
+    def commit(self: QueueDatabase, job: Any) -> Any:
         if full.is_set():
             raise OperationalError("database or disk is full")
-        return real(self, work, durable=durable)
+        return real(self, job)
 
-    monkeypatch.setattr(QueueDatabase, "write", write)
+    monkeypatch.setattr(QueueDatabase, "_commit", commit)
     add_config(sink.port)
     sink.hooks.on_data = lambda message: full.set()
     with watched(relay, limit=0.5, grace=0.3) as engine:

@@ -1,0 +1,82 @@
+"""From a leased email to what goes over the wire: its bytes and its envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from peewee import DatabaseError
+
+from services import compose
+from services.compose import Letter
+from services.leased import Leased
+from services.smtp import Envelope
+from services.smtp.envelope import check_address
+from utils.addresses import envelope as wire_address
+from utils.addresses import needs_smtputf8 as address_needs_smtputf8
+from utils.mime import Mail, build, needs_smtputf8
+
+AHEAD = 1_000_000  # bytes of content that are read at once
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An email ready for the wire."""
+
+    leased: Leased
+    data: bytes
+    envelope: Envelope
+
+
+class UnbuildableError(Exception):
+    """An email that can never be sent, whoever tries."""
+
+
+class Preparation:
+    """Reads the contents of a batch together: one email at a time costs as much as building it."""
+
+    def __init__(self) -> None:
+        self._letters: dict[int, Letter | None] = {}
+
+    def prepare(self, leased: Leased, after: Iterable[Leased]) -> Prepared:
+        """UnbuildableError is the email's own fault; anything else is ours, such as a disk that fails, and the email
+        waits until that is mended. `after`: those whose turn comes next."""
+        if not leased.recipients:
+            raise UnbuildableError("no recipient is left to try")
+        if leased.email_id not in self._letters:
+            ids = _worth_reading([leased, *after])
+            self._letters = dict.fromkeys(ids) | compose.load(ids)
+        letter = self._letters[leased.email_id]
+        if letter is None:
+            raise UnbuildableError("the content of this email was erased")
+        try:
+            return _built(leased, compose.mail_of(letter, leased.config))
+        except (MemoryError, OSError, DatabaseError):
+            raise
+        except Exception as exc:
+            raise UnbuildableError(f"the message could not be built: {type(exc).__name__}") from exc
+
+
+def _worth_reading(emails: list[Leased]) -> list[int]:
+    """As many as fit, the first in any case."""
+    ids, room = [emails[0].email_id], AHEAD - emails[0].size
+    for one in emails[1:]:
+        room -= one.size
+        if room < 0:
+            break
+        ids.append(one.email_id)
+    return ids
+
+
+def _built(leased: Leased, mail: Mail) -> Prepared:
+    data = build(mail)
+    utf8 = needs_smtputf8(mail) or any(address_needs_smtputf8(address) for _, address in leased.recipients)
+    envelope = Envelope(
+        sender=wire_address(mail.sender.email, utf8),
+        recipients=tuple([wire_address(address, utf8) for _, address in leased.recipients]),
+        size=len(data),
+        smtputf8=utf8,
+    )
+    for address in (envelope.sender, *envelope.recipients):
+        check_address(address)
+    return Prepared(leased, data, envelope)
