@@ -47,24 +47,35 @@ class Claim:
     probe: bool = False  # the one try of a half-open breaker
 
 
-def candidates(now: int) -> Iterator[SmtpConfig]:
-    """Configs that have mail which may go now: most urgent first, equals at random by weight. Reads only.
+class Candidate(NamedTuple):
+    """A config that has mail which may go now. `head`: the turn of its most urgent email."""
+
+    id: int
+    weight: int
+    hourly_limit: int
+    daily_limit: int
+    limit_unit: str
+    tenant: str
+    head: int
+
+
+def candidates(now: int) -> Iterator[Candidate]:
+    """Most urgent first, equals at random by weight. Reads only.
 
     Asked at every wake-up, so it takes a single statement to find that there is nothing to do.
     """
-    heads = rows(
-        "SELECT id, weight, head FROM (SELECT c.id, c.weight, (SELECT min((SELECT e.sort_at FROM emails e"
-        " WHERE e.state = 'queued' AND e.lane_id = r.lane_id ORDER BY e.sort_at LIMIT 1))"
+    found = rows(
+        "SELECT * FROM (SELECT c.id, c.weight, c.hourly_limit, c.daily_limit, c.limit_unit, c.tenant, (SELECT min(("
+        "SELECT e.sort_at FROM emails e WHERE e.state = 'queued' AND e.lane_id = r.lane_id ORDER BY e.sort_at LIMIT 1))"
         " FROM routes r WHERE r.smtp_config_id = c.id) AS head"
         f" FROM smtp_configs c JOIN health h ON h.smtp_config_id = c.id WHERE {readiness.UNHELD}"
         f" AND NOT {RELAY_PAUSED}) AS heads WHERE head IS NOT NULL",
         now, now,
     )  # fmt: skip
-    ranked = sorted((head, -(random.random() ** (1 / max(weight, 0.01))), one) for one, weight, head in heads)
-    for _, _, config_id in ranked:
-        config = SmtpConfig.get_or_none(SmtpConfig.id == config_id)
-        if config is not None and quota.room(config, now) != 0:
-            yield config
+    ranked = [Candidate(*one) for one in found]
+    if len(ranked) > 1:
+        ranked.sort(key=lambda one: (one.head, -(random.random() ** (1 / max(one.weight, 0.01)))))
+    return (one for one in ranked if quota.room(one, now) != 0)
 
 
 def configs_with_health() -> Iterator[tuple[SmtpConfig, Health]]:

@@ -49,11 +49,10 @@ def load(email_ids: Sequence[int]) -> dict[int, Letter]:
     return {one[0]: _letter(one, people[one[0]]) for one in found}
 
 
-def _letter(row: tuple[Any, ...], people: list[tuple[str, Address]]) -> Letter:
-    *facts, reply_to, headers, has_attachments = row
-    return Letter(
-        *facts, json.loads(reply_to or "[]"), json.loads(headers or "[]"), people, bool(has_attachments)
-    )
+def _letter(stored: tuple[Any, ...], people: list[tuple[str, Address]]) -> Letter:
+    *facts, reply_to, headers, has_attachments = stored
+    lists = (json.loads(reply_to) if reply_to else [], json.loads(headers) if headers else [])
+    return Letter._make((*facts, *lists, people, bool(has_attachments)))
 
 
 class _HasSender(Protocol):

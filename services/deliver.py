@@ -236,6 +236,8 @@ class Delivery:
 
 
 def _dot(leased: Leased, replies: EnvelopeReplies) -> Dot:
+    if replies.all_accepted:
+        return Dot(leased)
     verdicts = [
         (position, judge_rcpt(reply).verdict, reply) for (position, _), reply in _each(leased, replies)
     ]

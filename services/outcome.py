@@ -50,6 +50,8 @@ def decide(
 ) -> Outcome:
     """`envelope` is None when its replies did not all come. `dot_sent`: the final dot may be out, in which
     case an error with stage BODY still proves that it is not."""
+    if error is None and final is not None and final.ok and envelope is not None and envelope.all_accepted:
+        return Outcome(((Verdict.SENT, final),) * recipients, Blame.NOBODY, str(final))
     rcpts = _judge_rcpts(envelope)
     accepted = sum(judgement is SENT for judgement, _ in rcpts)
     whole = _judge_whole(envelope, final, error, dot_sent, accepted)

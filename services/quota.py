@@ -9,6 +9,7 @@ set back) count as well.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from models.database import row, rows, run, run_many
 from models.smtp_config import SmtpConfig
@@ -16,6 +17,19 @@ from utils.clock import MINUTE
 
 HOUR_BUCKETS = 60
 DAY_BUCKETS = 1_440
+
+
+class Limited(Protocol):
+    """What of a config its quota depends on."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def hourly_limit(self) -> int: ...
+    @property
+    def daily_limit(self) -> int: ...
+    @property
+    def limit_unit(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +84,7 @@ def windows_of(config: SmtpConfig, now: int) -> Windows:
     return Windows(config.limit_unit, hour_used, config.hourly_limit, day_used, config.daily_limit, next_free)
 
 
-def room(config: SmtpConfig, now: int) -> int | None:
+def room(config: Limited, now: int) -> int | None:
     """How much the config may spend now, in its unit; None without limits. Cheaper than `windows_of`."""
     rooms = []
     if config.hourly_limit:
@@ -113,7 +127,7 @@ def buckets(config: SmtpConfig, now: int, span: int) -> list[tuple[int, int]]:
     ]  # fmt: skip
 
 
-def _used(config: SmtpConfig, now: int, span: int) -> int:
+def _used(config: Limited, now: int, span: int) -> int:
     found = row(
         f"SELECT sum({_column(config)}) FROM usage WHERE smtp_config_id = ? AND minute >= ?",
         config.id, minute_of(now) - span,
@@ -131,5 +145,5 @@ def _frees_at(config: SmtpConfig, now: int, span: int, over: int) -> int:
     return now
 
 
-def _column(config: SmtpConfig) -> str:
+def _column(config: Limited) -> str:
     return "recipients" if config.limit_unit == "recipients" else "messages"

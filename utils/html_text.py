@@ -21,6 +21,7 @@ _PARAGRAPHS = "blockquote details dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table 
 _GAPS = {**dict.fromkeys(_LINES.split(), 1), **dict.fromkeys(_PARAGRAPHS.split(), 2)}
 _SPECIAL = frozenset(("a", "blockquote", "br", "hr", "img", "li", "ol", "pre", "td", "th", "ul"))
 _SPECIAL_AT_END = frozenset(("a", "blockquote", "br", "ol", "pre", "ul"))
+_SHAPING = _SPECIAL | frozenset(_GAPS)  # the tags that shape the text; all others are skipped
 _RULE = "-" * 20
 _DEEPEST = 8  # further levels of lists and quotes are not indented more
 
@@ -43,13 +44,15 @@ def _read(html: str, skip_hidden: bool) -> tuple[str, bool]:
     for match in TAG.finditer(html):
         _, slash, name, attributes, text = match.groups()
         if name:
-            name = name.lower()
+            name = name if name in _SHAPING else name.lower()
             if hidden:
                 if name == hidden:
                     depth += -1 if slash else 1
                     hidden = hidden if depth else ""
             elif attributes and not slash and skip_hidden and is_hidden(attributes):
                 hidden, depth = ("", 0) if name in VOID else (name, 1)
+            elif name not in _SHAPING:
+                pass
             elif slash:
                 page.close(name)
             else:
@@ -57,6 +60,9 @@ def _read(html: str, skip_hidden: bool) -> tuple[str, bool]:
         if text and not hidden:
             page.text(text)
     return page.finish(), not hidden
+
+
+_LONGEST_CUT = len("https://")  # what, beside slashes at the end, `_bare` may take off
 
 
 def _bare(url: str) -> str:
@@ -86,13 +92,12 @@ class _Page:
         if self.pre:
             self._put(data.removeprefix("\n") if self.gap else data)
             return
-        words = data.split()
-        if not words:
+        if not data or data.isspace():
             self.space = True
             return
         if data[0].isspace():
             self.space = True
-        self._put(" ".join(words))
+        self._put(" ".join(data.split()))
         self.space = data[-1].isspace()
 
     def open(self, name: str, attributes: str | None) -> None:
@@ -199,5 +204,7 @@ class _Page:
         shown = url[7:].partition("?")[0] if url[:7].lower() == "mailto:" else url
         if not label:
             self._put(shown)
-        elif " " in label or _bare(label) != _bare(shown):
+        elif (
+            " " in label or len(label) + _LONGEST_CUT < len(shown.rstrip("/")) or _bare(label) != _bare(shown)
+        ):
             self.out.append(f" ({shown})")

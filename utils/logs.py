@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import ContextVar, Token
+from functools import lru_cache
 from typing import Any, TextIO
 
 _MASK = "***"
@@ -84,12 +85,16 @@ class TextFormatter(logging.Formatter):
     """`[2026-01-23 10:30:45] [logger] LEVEL: text`, in UTC."""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(record.created))
-        words = [f"[{moment}] [{record.name}] {record.levelname}:", record.getMessage()]
+        words = [f"[{_second(int(record.created))}] [{record.name}] {record.levelname}:", record.getMessage()]
         words += [f"{key}={_word(value)}" for key, value in _extra(record).items()]
         if record.exc_info:
             words.append(_trace(record))
         return _one_line(_masked(" ".join(words)))
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
 
 
 class JsonFormatter(logging.Formatter):

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from models.smtp_config import SmtpConfig
+from services.claim import Candidate
 from workers.worker import Worker
 
 STAND_INS = 3  # for each worker, at most
@@ -30,7 +30,7 @@ class Waiting:
     tenants: Counter[str] = field(default_factory=Counter)
     unconnected: set[int] = field(default_factory=set)  # configs whose server has not even let us in
 
-    def is_enough(self, config: SmtpConfig) -> bool:
+    def is_enough(self, config: Candidate) -> bool:
         """Whether no further worker may go to this config now.
 
         Two may wait for one server, a single one until it has let that in; half of the staff for those of one

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from models.database import database, write
 from models.smtp_config import SmtpConfig
@@ -30,8 +29,7 @@ PATIENCE_SECONDS = 3.0
 RECORDING = "recording"  # the stage at which not a server but our own disk is waited for
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What a worker is at, replaced as a whole, for other threads read it. `since` is monotonic; `stage` is empty
     when idle."""
 
@@ -75,7 +73,7 @@ class Worker(threading.Thread):
         return self._leaving()
 
     def at(self, stage: str, email_id: int, lease: int) -> None:
-        self.progress = replace(self.progress, stage=stage, since=monotonic(), email_id=email_id, lease=lease)
+        self.progress = Progress(stage, monotonic(), email_id, lease, *self.progress[4:])
 
     def is_kept_waiting(self) -> bool:
         """A server has been silent for so long that someone else should look after the other mail."""
@@ -95,11 +93,12 @@ class Worker(threading.Thread):
     def _work_once(self) -> bool:
         """Claim and deliver one batch; False when nothing may go."""
         waiting = self._engine.staff.waiting()
-        return any(
-            self._try(config) for config in claims.candidates(now_ms()) if not waiting.is_enough(config)
-        )
+        return any(self._try(one.id) for one in claims.candidates(now_ms()) if not waiting.is_enough(one))
 
-    def _try(self, config: SmtpConfig) -> bool:
+    def _try(self, config_id: int) -> bool:
+        config = SmtpConfig.get_or_none(SmtpConfig.id == config_id)
+        if config is None:
+            return False
         pool, engine = self._engine.pool, self._engine
         kept = pool.take(config)
         want = engine.pace.batch_size(config.id)
@@ -141,7 +140,7 @@ class Worker(threading.Thread):
             except SmtpError as error:
                 finish = partial(_connection_failed, self._engine, batch, error)
                 return
-            self.progress = replace(self.progress, connection=connection)
+            self.progress = self.progress._replace(connection=connection)
             opened = monotonic() if claim.opens_connection else began
             delivery = Delivery(self._engine.relay, connection, batch, self, partial(self._more, claim))
             finish = delivery.settle

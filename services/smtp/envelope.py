@@ -41,6 +41,10 @@ class EnvelopeReplies:
         return self.must_end_data and self.mail.ok and any(reply.ok for reply in self.rcpts)
 
     @property
+    def all_accepted(self) -> bool:
+        return self.ready and all(reply.ok for reply in self.rcpts)
+
+    @property
     def must_end_data(self) -> bool:
         """The server waits for a body, if only for the lone dot of `refuse_body`."""
         return self.data is not None and self.data.code == START_INPUT

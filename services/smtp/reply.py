@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 CLOSING = 421  # at any time: the server closes the connection (RFC 5321 3.8)
@@ -56,6 +57,11 @@ def take_reply(buffer: bytearray) -> Reply | None:
     A bare LF ends a line too. The code must be the same on every line (RFC 5321 4.2.1): one that changes
     would mean that we lost count of the replies, and then one email's fate is told as another's.
     """
+    end = buffer.find(b"\n")
+    if 0 <= end <= MAX_LINE and buffer[3:4] == b" ":
+        reply = _one_line(bytes(buffer[:end]))
+        del buffer[: end + 1]
+        return reply
     start, lines, first = 0, [], b""
     while True:
         end = buffer.find(b"\n", start)
@@ -76,6 +82,14 @@ def take_reply(buffer: bytearray) -> Reply | None:
             raise ValueError("a reply has too many lines")
     del buffer[:start]
     return _reply(int(first), lines)
+
+
+@lru_cache(maxsize=256)
+def _one_line(line: bytes) -> Reply:
+    """Nearly all replies have one line, and nearly all of them were seen before: a server says the same all day."""
+    if not _is_code(line[:3]):
+        raise ValueError(f"not an SMTP reply: '{_clean(line[:80])}'")
+    return _reply(int(line[:3]), [_clean(line[4:])])
 
 
 def _is_code(code: bytes) -> bool:
