@@ -22,6 +22,7 @@ import peewee
 from peewee import DatabaseProxy, Model, SqliteDatabase
 from pysqlite3 import dbapi2 as sqlite
 
+from utils import hub
 from utils.filelock import SharedFileLock
 
 Item = TypeVar("Item")
@@ -58,7 +59,7 @@ Bulk = Callable[[list[Item]], Sequence[T | Exception]]
 class _Job:
     """One caller's write, and what became of it. With a `bulk` it may be done together with its like."""
 
-    __slots__ = ("bulk", "durable", "error", "item", "leads", "result", "turn")
+    __slots__ = ("awaited", "bulk", "durable", "error", "item", "leads", "result", "turn")
 
     def __init__(self, item: Any, durable: bool, bulk: Bulk[Any, Any] | None = None) -> None:
         self.item = item  # what `bulk` takes; without one, what to call
@@ -67,6 +68,7 @@ class _Job:
         self.result: Any = None
         self.error: BaseException | None = None
         self.leads = False
+        self.awaited = False  # its thread waits for it, and so for all that it brought along
         self.turn = threading.Lock()
         self.turn.acquire()
 
@@ -102,16 +104,27 @@ class QueueDatabase(SqliteDatabase):
         return cast(T, self._commit(_Job(item, durable, bulk)))
 
     def _commit(self, job: _Job) -> Any:
-        with self._gate:
-            self._waiting.append(job)
-            job.leads, self._led = not self._led, True
-        if not job.leads:
-            job.turn.acquire()  # woken when done, or to lead the next group
-        if job.leads:
-            self._lead()
+        here = hub.current()
+        if here is not None:
+            here.gather(self._commit_all, job)
+        else:
+            self._commit_all([job])
         if job.error is not None:
             raise job.error
         return job.result
+
+    def _commit_all(self, jobs: list[_Job]) -> list[_Job]:
+        """The jobs of one thread; they are done in one group."""
+        last = jobs[-1]
+        last.awaited = True
+        with self._gate:
+            self._waiting += jobs
+            last.leads, self._led = not self._led, True
+        if not last.leads:
+            last.turn.acquire()  # woken when done, or to lead the next group
+        if last.leads:
+            self._lead()
+        return jobs
 
     def _lead(self) -> None:
         with self._gate:
@@ -120,13 +133,13 @@ class QueueDatabase(SqliteDatabase):
             self._commit_together(group)
         finally:
             with self._gate:
-                # Whoever came meanwhile is next; the first of them leads.
-                successor = self._waiting[0] if self._waiting else None
+                # Whoever came meanwhile is next; the last of the first thread's jobs leads.
+                successor = next((job for job in self._waiting if job.awaited), None)
                 self._led = successor is not None
                 if successor is not None:
                     successor.leads = True
             for job in group:
-                if not job.leads:
+                if job.awaited and not job.leads:
                     job.turn.release()
             if successor is not None:
                 successor.turn.release()

@@ -56,7 +56,17 @@ class Candidate(NamedTuple):
     daily_limit: int
     limit_unit: str
     tenant: str
+    max_connections: int
+    window: float
+    open_until: int | None
+    connections: int
     head: int
+
+    @property
+    def may_connect(self) -> bool:
+        """Whether it may have another connection."""
+        allowed = readiness.connections_allowed(self.max_connections, self.window, self.open_until)
+        return self.connections < allowed
 
 
 def candidates(now: int) -> Iterator[Candidate]:
@@ -65,7 +75,9 @@ def candidates(now: int) -> Iterator[Candidate]:
     Asked at every wake-up, so it takes a single statement to find that there is nothing to do.
     """
     found = rows(
-        "SELECT * FROM (SELECT c.id, c.weight, c.hourly_limit, c.daily_limit, c.limit_unit, c.tenant, (SELECT min(("
+        "SELECT * FROM (SELECT c.id, c.weight, c.hourly_limit, c.daily_limit, c.limit_unit, c.tenant,"
+        " c.max_connections, h.window, h.open_until,"
+        " (SELECT coalesce(sum(connections), 0) FROM slots s WHERE s.smtp_config_id = c.id), (SELECT min(("
         "SELECT e.sort_at FROM emails e WHERE e.state = 'queued' AND e.lane_id = r.lane_id ORDER BY e.sort_at LIMIT 1))"
         " FROM routes r WHERE r.smtp_config_id = c.id) AS head"
         f" FROM smtp_configs c JOIN health h ON h.smtp_config_id = c.id WHERE {readiness.UNHELD}"
@@ -151,7 +163,8 @@ def _standing(config_id: int, instance_id: int) -> tuple[int, Health] | None:
 
 
 def _has_free_slot(config: SmtpConfig, state: Health) -> bool:
-    return readiness.connections_open(config.id) < readiness.connections_allowed(config, state)
+    allowed = readiness.connections_allowed(config.max_connections, state.window, state.open_until)
+    return readiness.connections_open(config.id) < allowed
 
 
 def _lease(config_id: int, instance_id: int, lease: int, now: int, emails: list[Queued]) -> None:

@@ -28,11 +28,11 @@ log = logging.getLogger("mailferry.delivery")
 
 
 class Monitor(Protocol):
-    """What the worker's thread offers: the clock, whether to stop, and somewhere to show progress."""
+    """What whoever delivers offers: the clock, whether to stop, and somewhere to show progress."""
 
     def now(self) -> int: ...
     def stopping(self) -> bool: ...
-    def at(self, stage: str, email_id: int, lease: int) -> None: ...
+    def at(self, stage: str, email_id: int) -> None: ...
 
 
 def leased_of(claim: Claim) -> list[Leased]:
@@ -73,7 +73,6 @@ class Delivery:
         """`more`: asked for further emails under the same lease when the batch is used up, so that the connection's
         pipeline does not run dry between two batches."""
         self.connection = connection
-        self.carried = 0
         self._relay = relay
         self._more = more
         self._preparation = Preparation()
@@ -82,6 +81,7 @@ class Delivery:
         self._first = batch[0]
         self._unrecorded: list[Finished] = []
         self._monitor = monitor
+        self._dry = False  # there was no more when we asked
         self._halted = False  # the config must rest: nothing more of this batch goes
         self._room = max(1, batch[0].config.max_messages_per_connection - connection.used)
 
@@ -221,18 +221,19 @@ class Delivery:
                 self._unfinished.pop(leased.email_id, None)
                 continue
             self._room -= 1
-            self.carried += 1
             return prepared
         return None
 
     def _has_more(self) -> bool:
-        if not self._waiting:
-            self._waiting += (further := self._more())
+        if not self._waiting and not self._dry:
+            further = self._more()
+            self._dry = not further
+            self._waiting += further
             self._unfinished |= {one.email_id: one for one in further}
         return bool(self._waiting)
 
     def _show(self, stage: str, current: Prepared) -> None:
-        self._monitor.at(stage, current.leased.email_id, current.leased.lease)
+        self._monitor.at(stage, current.leased.email_id)
 
 
 def _dot(leased: Leased, replies: EnvelopeReplies) -> Dot:

@@ -59,7 +59,9 @@ def options_of(email: Email, now: int) -> list[Option]:
     options = []
     for config in SmtpConfig.select().where(SmtpConfig.id.in_(ids)).order_by(SmtpConfig.id):
         state = states.get(config.id) or Health(smtp_config_id=config.id)
-        full = readiness.connections_open(config.id) >= readiness.connections_allowed(config, state)
+        full = readiness.connections_open(config.id) >= readiness.connections_allowed(
+            config.max_connections, state.window, state.open_until
+        )
         account = _account(config, email, now, paces.get(config.id, UNKNOWN_PACE))
         hold = readiness.standing_hold(config, state, now)
         if hold is None:

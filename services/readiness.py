@@ -53,11 +53,9 @@ def connections_open(config_id: int) -> int:
     return int(found[0] or 0) if found else 0
 
 
-def connections_allowed(config: SmtpConfig, health: Health) -> int:
-    """What the config has earned (its window), never more than its limit. A half-open breaker gets one."""
-    if health.open_until is not None:
-        return 1
-    return max(1, min(config.max_connections, int(health.window)))
+def connections_allowed(max_connections: int, window: float, open_until: int | None) -> int:
+    """What a config has earned (its window), never more than its limit. A half-open breaker gets one."""
+    return 1 if open_until is not None else max(1, min(max_connections, int(window)))
 
 
 def _quota_hold(config: SmtpConfig, now: int) -> Hold | None:

@@ -38,6 +38,10 @@ class ConnectionPool:
         self._slots: Counter[int] = Counter()  # by config
         self._changing: Counter[int] = Counter()  # threads that are between the two counts, by config
 
+    def has_idle(self, config_id: int) -> bool:
+        with self._lock:
+            return any(key[0] == config_id and kept for key, kept in self._idle.items())
+
     def take(self, config: SmtpConfig) -> Connection | None:
         """An idle connection of the config as it is configured now, if one is alive."""
         self._close_former(config)

@@ -7,14 +7,16 @@ import threading
 from collections.abc import Callable
 
 from models.database import database, row
+from services.claim import Candidate
 from services.relay import Relay
 from services.smtp import Connection
 from utils.clock import monotonic
 from workers.connections import ConnectionPool, Open
+from workers.crew import may_connect
+from workers.hand import Hand
 from workers.instance import Membership
 from workers.jobs import Jobs
 from workers.pace import Pace
-from workers.staff import Staff
 from workers.watchdog import Watchdog
 from workers.worker import Worker
 
@@ -39,12 +41,12 @@ class Engine:
         self.relay = relay
         self.pace = Pace()
         self.stopping = False
-        self.generation = 0
-        self.staff = Staff(workers, lambda number: Worker(self, number))
+        self.generation = 0  # counts up with whatever may let mail go
+        self.workers = [Worker(self, number) for number in range(workers)]
         self._beat_seconds = lease_seconds / 6
         self._lease_seconds = lease_seconds
         self._open = open_connection
-        self._condition = threading.Condition()
+        self._gate = threading.Lock()
         self._draining = False
         self._over = threading.Event()
         self._drained = threading.Event()
@@ -55,15 +57,16 @@ class Engine:
         self._membership.bury_the_dead()
         self.pool = ConnectionPool(self.relay, self.instance_id, self._open)
         self._jobs = Jobs(self.relay, self.instance_id, self.wake)
-        self._watchdog = Watchdog(self.staff, self.pool, self.relay.policy)
+        self._watchdog = Watchdog(self.hands, self.pool, self.relay.policy)
         self.relay.wake = self.wake
         self.relay.alive = self.alive
-        self.staff.top_up()
+        for worker in self.workers:
+            worker.start()
         self._timekeeper = threading.Thread(target=self._keep_time, name="timekeeper", daemon=True)
         self._heart = threading.Thread(target=self._keep_beating, name="heart", daemon=True)
         self._timekeeper.start()
         self._heart.start()
-        log.info("action=started instance=%s workers=%s", self.instance_id, len(self.staff.members))
+        log.info("action=started instance=%s workers=%s", self.instance_id, len(self.workers))
 
     @property
     def instance_id(self) -> int:
@@ -71,21 +74,26 @@ class Engine:
 
     def alive(self) -> bool:
         clocks = self._timekeeper.is_alive() and self._heart.is_alive()
-        return not self.stopping and clocks and self.staff.is_alive()
+        return not self.stopping and clocks and all(one.is_alive() for one in self.workers)
+
+    def hands(self) -> list[Hand]:
+        """The deliveries that are under way."""
+        return [hand for worker in self.workers for hand in worker.hands]
 
     # What workers ask for.
 
     def wake(self) -> None:
-        """There may be something to do: let one idle worker look at once."""
-        with self._condition:
+        """There may be something to do: let one idle worker look at once; the others will see it in passing."""
+        with self._gate:
             self.generation += 1
-            self._condition.notify()
+        any(one.wake() for one in self.workers)
 
-    def wait(self, generation: int, seconds: float) -> None:
-        """Until woken, or at once when a wake-up came since `generation` was read."""
-        with self._condition:
-            if self.generation == generation and not self.stopping:
-                self._condition.wait(seconds)
+    def may_carry(self, candidate: Candidate) -> bool:
+        """Whether there is, or may be, a connection for its mail."""
+        return self.pool.has_idle(candidate.id) or self.may_open(candidate)
+
+    def may_open(self, candidate: Candidate) -> bool:
+        return candidate.may_connect and may_connect(candidate, self.hands())
 
     def pause(self, seconds: float) -> None:
         """Rest, unless we are stopping."""
@@ -121,7 +129,6 @@ class Engine:
             self.pool.sweep,
             self.pool.true_up,
             self._watchdog.look,
-            self.staff.top_up,
             self._jobs.tick,
         ):
             try:
@@ -154,7 +161,7 @@ class Engine:
 
     def drain(self, seconds: float) -> None:
         """Finish what is on the wire, give back the rest, and leave. Later calls wait for the first."""
-        with self._condition:
+        with self._gate:
             first, self._draining = not self._draining, True
         self._stop()
         if not first:
@@ -176,19 +183,18 @@ class Engine:
             self._drained.set()
 
     def _stop(self) -> None:
-        with self._condition:
-            self.stopping = True
-            self._condition.notify_all()
+        self.stopping = True
+        for worker in self.workers:
+            worker.wake()
 
     def _let_go(self, deadline: float) -> None:
         """Wait for the workers; at the deadline shut the connections of those that still wait for a server."""
-        workers = self.staff.members
-        for worker in workers:
+        for worker in self.workers:
             worker.join(max(0.0, deadline - monotonic()))
-        for worker in workers:
-            connection = worker.progress.connection
+        for hand in self.hands():
+            connection = hand.progress.connection
             if connection is not None:
                 connection.abort()
         deadline = monotonic() + ABORT_SECONDS
-        for worker in workers:
+        for worker in self.workers:
             worker.join(max(0.0, deadline - monotonic()))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from weakref import WeakSet
 
 from services import recover
 from services.relay import Policy
 from utils.clock import monotonic, now_ms
 from workers.connections import ConnectionPool
-from workers.staff import Staff
-from workers.worker import Progress, Worker
+from workers.hand import Hand, Progress
 
 log = logging.getLogger("mailferry.watchdog")
 
@@ -22,37 +23,38 @@ GRACE_SECONDS = 30.0  # for the thread to end by itself once its connection is s
 class Watchdog:
     def __init__(
         self,
-        staff: Staff,
+        hands: Callable[[], list[Hand]],
         pool: ConnectionPool,
         policy: Policy,
         limits: dict[str, float] = LIMITS,
         grace: float = GRACE_SECONDS,
     ) -> None:
-        self._staff = staff
+        self._hands = hands
         self._pool = pool
         self._policy = policy
         self._limits = limits
         self._grace = grace
+        self._given_up: WeakSet[Hand] = WeakSet()
 
     def look(self) -> None:
-        for worker in self._staff.members:
-            progress = worker.progress  # once: it changes at any moment
+        for hand in self._hands():
+            progress = hand.progress  # once: it changes at any moment
             limit = self._limits.get(progress.stage)
-            if limit is None:
+            if limit is None or hand in self._given_up:
                 continue
             over = monotonic() - progress.since - limit
             if over > self._grace:
-                self._give_up(worker, progress)
+                self._give_up(hand, progress)
             elif over > 0 and progress.connection is not None:
                 log.warning("action=watchdog_abort stage=%s email=%s", progress.stage, progress.email_id)
                 progress.connection.abort()
 
-    def _give_up(self, worker: Worker, progress: Progress) -> None:
-        if not worker.dismissed:  # else the lease could not be taken back at the last look
-            if not worker.dismiss(progress):
+    def _give_up(self, hand: Hand, progress: Progress) -> None:
+        if not hand.dismissed:  # else the lease could not be taken back at the last look
+            if not hand.dismiss(progress):
                 return
-            self._pool.release_slot(progress.config_id)
+            self._pool.release_slot(hand.claim.config.id)
         log.error("action=watchdog_replace stage=%s email=%s", progress.stage, progress.email_id)
         why = f"the delivery hung at {progress.stage}"
-        recover.take_back_lease(self._policy, progress.lease, why, now_ms())
-        self._staff.abandon(worker)
+        recover.take_back_lease(self._policy, hand.claim.lease, why, now_ms())
+        self._given_up.add(hand)

@@ -1,22 +1,22 @@
-"""A thread that claims and delivers, over and over."""
+"""A thread that claims and delivers, over many connections at a time.
+
+It looks for mail that may go; each batch that it claims is carried by a hand, in a dialog of the thread's hub.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from models.database import database, write
+from models.database import database
 from models.smtp_config import SmtpConfig
 from services import claim as claims
-from services import health, record
-from services.claim import Claim
-from services.deliver import Delivery, connection_failed, leased_of
-from services.leased import Leased
-from services.smtp import Connection, SmtpError
+from services.claim import Candidate, Claim
+from services.smtp import Connection
 from utils.clock import monotonic, now_ms
+from utils.hub import Hub
+from workers.hand import TROUBLE_SECONDS, Hand
 
 if TYPE_CHECKING:
     from workers.engine import Engine
@@ -24,177 +24,104 @@ if TYPE_CHECKING:
 log = logging.getLogger("mailferry.worker")
 
 IDLE_SECONDS = 5.0  # the engine wakes workers; this is only the net below
-TROUBLE_SECONDS = 1.0
-PATIENCE_SECONDS = 3.0
-RECORDING = "recording"  # the stage at which not a server but our own disk is waited for
 
-
-class Progress(NamedTuple):
-    """What a worker is at, replaced as a whole, for other threads read it. `since` is monotonic; `stage` is empty
-    when idle."""
-
-    stage: str = ""
-    since: float = 0.0
-    email_id: int = 0
-    lease: int = 0
-    config_id: int = 0
-    tenant: str = ""
-    connection: Connection | None = None
-
-
-IDLE = Progress()
+# While hands are at work: they find their next batch by themselves, so that a look is for mail of other configs, and
+# for connections that a config has earned.
+TOLD_SECONDS = 0.005
+BUSY_SECONDS = 0.05
 
 
 class Worker(threading.Thread):
     def __init__(self, engine: Engine, number: int) -> None:
         super().__init__(name=f"delivery-{number}", daemon=True)
         self._engine = engine
-        self.progress = IDLE
-        self.dismissed = False  # by the watchdog, which gave its work away
-        self._ending = threading.Lock()
+        self._hub: Hub | None = None
+        self._seen = -1  # the engine's generation at the last look
+        self._looked = 0.0  # when that was
+        self._looking = False
+        self.hands: list[Hand] = []  # replaced as a whole, for other threads read it
+
+    def wake(self) -> bool:
+        """Whether it slept."""
+        return self._hub is not None and self._hub.wake()
 
     def run(self) -> None:
-        while not self._leaving() and not self._engine.staff.retire(self):
-            generation = self._engine.generation
+        self._hub = hub = Hub()
+        while self.hands or self._looking or not self._engine.stopping:
             try:
-                if not self._work_once():
-                    self._engine.wait(generation, IDLE_SECONDS)
+                hub.turn(self._look(hub))
             except Exception:
                 log.exception("action=worker_trouble")
                 self._engine.pause(TROUBLE_SECONDS)
         database.close()
+        hub.close()
 
-    # The Monitor of services.deliver.
+    def _look(self, hub: Hub) -> float:
+        """Begin to look for mail when it is time to; the seconds until it is time again."""
+        if self._looking or self._engine.stopping:
+            return IDLE_SECONDS
+        told = self._engine.generation != self._seen
+        if self.hands:
+            pause = TOLD_SECONDS if told else BUSY_SECONDS
+        else:
+            pause = 0.0 if told else IDLE_SECONDS
+        left = self._looked + pause - monotonic()
+        if left > 0:
+            return left
+        self._seen, self._looking = self._engine.generation, True
+        hub.spawn(self._claim_all)
+        return 0.0
 
-    def now(self) -> int:
-        return now_ms()
+    def _claim_all(self) -> None:
+        """Claim as long as there is mail that may go, and someone to carry it."""
+        try:
+            while not self._engine.stopping and any(
+                self._claim_for(one) for one in claims.candidates(now_ms()) if self._engine.may_carry(one)
+            ):
+                pass
+        finally:
+            self._looked, self._looking = monotonic(), False
 
-    def stopping(self) -> bool:
-        return self._leaving()
-
-    def at(self, stage: str, email_id: int, lease: int) -> None:
-        self.progress = Progress(stage, monotonic(), email_id, lease, *self.progress[4:])
-
-    def is_kept_waiting(self) -> bool:
-        """A server has been silent for so long that someone else should look after the other mail."""
-        progress = self.progress
-        return progress.stage not in ("", RECORDING) and monotonic() - progress.since > PATIENCE_SECONDS
-
-    def dismiss(self, hung: Progress) -> bool:
-        """Nobody waits for this worker any more; its slot is the caller's. False: it came free meanwhile."""
-        with self._ending:
-            if self.progress.lease == hung.lease:
-                self.dismissed = True
-            return self.dismissed
-
-    def _leaving(self) -> bool:
-        return self.dismissed or self._engine.stopping
-
-    def _work_once(self) -> bool:
-        """Claim and deliver one batch; False when nothing may go."""
-        waiting = self._engine.staff.waiting()
-        return any(self._try(one.id) for one in claims.candidates(now_ms()) if not waiting.is_enough(one))
-
-    def _try(self, config_id: int) -> bool:
-        config = SmtpConfig.get_or_none(SmtpConfig.id == config_id)
+    def _claim_for(self, candidate: Candidate) -> bool:
+        config = SmtpConfig.get_or_none(SmtpConfig.id == candidate.id)
         if config is None:
             return False
-        pool, engine = self._engine.pool, self._engine
+        pool = self._engine.pool
         kept = pool.take(config)
-        want = engine.pace.batch_size(config.id)
+        if kept is None and not self._engine.may_open(candidate):
+            return False
         claim = None
         try:
-            claim = self._claim(config, kept, want)
+            claim = self._claim(config, kept)
         finally:
             if claim is None and kept is not None:
                 pool.put_back(config, kept)
-        if claim is None:
-            return False
-        if len(claim.emails) >= want:
-            engine.wake()  # there may be more: let another worker look
-        self._deliver(claim, kept)
-        return True
+        if claim is not None:
+            self._carry(claim, kept)
+        return claim is not None
 
-    def _claim(self, config: SmtpConfig, kept: Connection | None, want: int) -> Claim | None:
+    def _claim(self, config: SmtpConfig, kept: Connection | None) -> Claim | None:
         """Of the settings that we know: the connection kept is one to those."""
-        pool = self._engine.pool
-        with pool.changing(config.id):
+        engine = self._engine
+        with engine.pool.changing(config.id):
             claim = claims.claim(
-                config.id, self._engine.instance_id, now_ms(), want, connected=kept is not None, known=config
+                config.id, engine.instance_id, now_ms(), engine.pace.batch_size(config.id),
+                connected=kept is not None, known=config,
             )  # fmt: skip
             if claim is not None and claim.opens_connection:
-                pool.slot_taken(config.id)
+                engine.pool.slot_taken(config.id)
         return claim
 
-    def _deliver(self, claim: Claim, connection: Connection | None) -> None:
-        """Whatever fails in here, each email gets its outcome or its place back, and the slot has one end."""
-        finish: Callable[[], None] = partial(_give_back, claim)
-        first, began = claim.emails[0], monotonic()
-        self.progress = Progress(
-            "connect", began, first.id, claim.lease, claim.config.id, claim.config.tenant, connection
-        )
-        try:
-            batch = leased_of(claim)
+    def _carry(self, claim: Claim, kept: Connection | None) -> None:
+        assert self._hub is not None
+        hand = Hand(self._engine, claim, kept)
+        self.hands = [*self.hands, hand]
+
+        def carry() -> None:
             try:
-                connection = connection or self._engine.pool.open(claim.config)
-            except SmtpError as error:
-                finish = partial(_connection_failed, self._engine, batch, error)
-                return
-            self.progress = self.progress._replace(connection=connection)
-            opened = monotonic() if claim.opens_connection else began
-            delivery = Delivery(self._engine.relay, connection, batch, self, partial(self._more, claim))
-            finish = delivery.settle
-            delivery.run()
-            self._engine.pace.learn(claim.config.id, (monotonic() - opened) / max(1, delivery.carried))
-        except Exception:
-            log.exception("action=delivery_trouble config=%s", claim.config.id)
-            if connection is not None:
-                connection.close()
-        finally:
-            self.at(RECORDING, first.id, claim.lease)
-            self._until_done(finish)
-            self._let_go(claim.config, connection)
+                hand.deliver()
+            finally:
+                self.hands = [one for one in self.hands if one is not hand]
+                self._engine.wake()  # its connection is free, or the config has another state
 
-    def _more(self, claim: Claim) -> list[Leased]:
-        """Further emails for the connection at hand, as long as no other config has more urgent ones."""
-        config = claim.config
-        first = next(claims.candidates(now_ms()), None)
-        if claim.probe or first is None or first.id != config.id:
-            return []
-        further = claims.claim(
-            config.id, self._engine.instance_id, now_ms(), self._engine.pace.batch_size(config.id),
-            connected=True, known=config, lease=claim.lease,
-        )  # fmt: skip
-        return leased_of(further) if further else []
-
-    def _let_go(self, config: SmtpConfig, connection: Connection | None) -> None:
-        with self._ending:
-            self.progress = IDLE
-        if not self.dismissed:
-            self._engine.pool.keep(config, connection)
-        elif connection is not None:
-            connection.close()
-
-    def _until_done(self, job: Callable[[], None]) -> None:
-        """What became of an email must be written, however long the disk is full or the database away."""
-        while True:
-            try:
-                job()
-                return
-            except Exception:
-                log.exception("action=record_trouble")
-                if self._engine.stopping:
-                    return
-                self._engine.pause(TROUBLE_SECONDS)
-
-
-def _connection_failed(engine: Engine, batch: list[record.Leased], error: SmtpError) -> None:
-    connection_failed(engine.relay, batch, error, now_ms())
-
-
-def _give_back(claim: Claim) -> None:
-    """Nothing was begun."""
-    record.give_back([one.id for one in claim.emails], claim.lease, now_ms())
-    config = claim.config
-    tried = health.Tried(config.id, config.max_connections, claim.instance_id, claim.probe, None)
-    write(lambda: health.end_probe(tried))
+        self._hub.spawn(carry)

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 
+from utils import hub
 from utils.clock import monotonic
 
 from . import tls
@@ -23,7 +24,7 @@ _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Wire:
-    """One socket that waits in poll() alone, and the bytes read ahead of their use.
+    """One socket that waits in poll() alone (the hub's, in a dialog of one), and the bytes read ahead of their use.
 
     Public methods close it and raise SmtpError, with the stage that the caller named, when anything fails.
     The private ones raise OSError (the network, time-outs) and ValueError (what the server said is no SMTP).
@@ -34,8 +35,6 @@ class Wire:
         self._sock = sock
         self._buffer = bytearray()
         self._poll = select.poll()
-        self._poll.register(sock, _IN)
-        self._polled = _IN
         self._ended = False  # the server will send no more
         self._aborted = False
         self.closed = False
@@ -165,14 +164,18 @@ class Wire:
 
     def _wait(self, events: int, deadline: float) -> int:
         """Returns what is ready. The deadline comes first: one that always has a byte more is late too."""
-        if events != self._polled:
-            self._poll.modify(self._sock, events)
-            self._polled = events
         left = deadline - monotonic()
-        ready = self._poll.poll(math.ceil(left * 1000)) if left > 0 else []
+        here = hub.current()
+        if left <= 0:
+            ready = 0
+        elif here is not None:
+            ready = here.wait(self._sock.fileno(), events, deadline)
+        else:
+            self._poll.register(self._sock, events)
+            ready = dict(self._poll.poll(math.ceil(left * 1000))).get(self._sock.fileno(), 0)
         if not ready:
             raise TimeoutError("the server did not answer in time")
-        return ready[0][1]
+        return ready
 
     def _last_words(self) -> Reply | None:
         """Servers often say why before they hang up."""

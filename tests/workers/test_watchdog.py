@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,20 +11,32 @@ import pytest
 from peewee import OperationalError
 
 from models.database import QueueDatabase, rows
+from models.smtp_config import SmtpConfig
+from services import claim as claims
 from services.relay import Relay
 from services.smtp import Connection, Deadlines, Endpoint
-from tests.support.relay import add_config, attempts, delivering, events, health, state, submit, wait_for
+from tests.support.relay import (
+    add_config,
+    attempts,
+    delivering,
+    events,
+    health,
+    state,
+    states,
+    submit,
+    wait_for,
+)
 from tests.support.sink import Sink
 from workers import watchdog
 from workers.engine import Engine
-from workers.worker import Progress
+from workers.hand import Hand, Progress
 
 
 @contextmanager
 def watched(relay: Relay, limit: float, grace: float, **options: Any) -> Iterator[Engine]:
     with delivering(relay, workers=1, **options) as engine:
         limits = dict.fromkeys(watchdog.LIMITS, limit)
-        engine._watchdog = watchdog.Watchdog(engine.staff, engine.pool, relay.policy, limits, grace)
+        engine._watchdog = watchdog.Watchdog(engine.hands, engine.pool, relay.policy, limits, grace)
         yield engine
 
 
@@ -52,15 +63,14 @@ def test_a_worker_that_nothing_frees_loses_its_email_to_another(relay: Relay, si
 
     config = add_config(sink.port)
     with watched(relay, limit=0.3, grace=0.3, open_connection=open_connection) as engine:
-        (first,) = engine.staff.members
         one = submit(relay)
+        (first,) = wait_for(engine.hands)
         wait_for(lambda: first.dismissed, 6)
-        wait_for(lambda: first not in engine.staff.members)
         assert "hung at connect" in health(config).last_error
         assert events(one) == ["returned"]
         wait_for(lambda: state(one) == "sent", 10)
         never.set()
-        wait_for(lambda: not first.is_alive())
+        wait_for(lambda: first not in engine.hands())
     assert sink.accepted == 1
 
 
@@ -81,10 +91,11 @@ def test_a_full_disk_after_the_answer_sends_nothing_twice(
     with watched(relay, limit=0.5, grace=0.3) as engine:
         one = submit(relay)
         wait_for(full.is_set)
-        wait_for(lambda: engine.staff.members[0].progress.stage == "recording")
+        (hand,) = engine.hands()
+        wait_for(lambda: hand.progress.stage == "recording")
         looks = [engine._watchdog.look() for _ in range(3)]
         threading.Event().wait(2)
-        assert looks and not engine.staff.members[0].dismissed
+        assert looks and not hand.dismissed
         sink.hooks.on_data = lambda message: None
         full.clear()
         wait_for(lambda: state(one) == "sent", 5)
@@ -92,25 +103,18 @@ def test_a_full_disk_after_the_answer_sends_nothing_twice(
     assert events(one) == []
 
 
-def test_a_worker_that_turns_idle_while_it_is_looked_at_is_left_alone(relay: Relay) -> None:
-    stages = iter(["dot", "", "", ""])
-
-    class Turning:
-        """Idle at the second look."""
-
-        since, connection, email_id, lease = 0.0, None, 1, 1
-
-        @property
-        def stage(self) -> str:
-            return next(stages)
-
+def test_a_hand_that_goes_on_while_it_is_looked_at_is_left_alone(relay: Relay, sink: Sink) -> None:
+    config = SmtpConfig.get_by_id(add_config(sink.port))
+    submit(relay)
     with delivering(relay, workers=1) as engine:
-        (member,) = engine.staff.members
-        member.progress = Progress()
-        dog = watchdog.Watchdog(engine.staff, engine.pool, relay.policy, {"dot": sys.float_info.max})
-        member.progress = Turning()  # type: ignore[assignment]
-        dog.look()
-        member.progress = Progress()
+        wait_for(lambda: states() == {"sent": 1})
+        claim = claims.Claim(config, 1, engine.instance_id, 0, (claims.Queued(1, 0, 1, 1, None),), False)
+        hand = Hand(engine, claim, None)
+        hand.progress = Progress("dot", 0.0, 1)
+        before = hand.progress
+        hand.at("envelope", 2)
+        assert not hand.dismiss(before)
+        assert hand.dismiss(hand.progress)
 
 
 def test_the_limits_are_above_what_the_transport_allows_itself() -> None:

@@ -20,7 +20,7 @@ from services.smtp import Connection
 from tests.support.relay import add_config, delivering, health, state, states, submit, wait_for
 from tests.support.sink import Sink
 from utils.clock import now_ms
-from workers import worker as worker_module
+from workers import hand as hand_module
 
 database_module = sys.modules["models.database"]
 
@@ -47,7 +47,7 @@ def test_a_claim_whose_emails_cannot_be_read_is_given_back(
     relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = add_config(sink.port, max_connections=1, hourly_limit=1)
-    failed = fails(monkeypatch, worker_module, "leased_of")
+    failed = fails(monkeypatch, hand_module, "leased_of")
     with delivering(relay, workers=1):
         one = submit(relay, smtp_config_id=config)
         wait_for(lambda: state(one) == "sent", 5)
@@ -60,7 +60,7 @@ def test_a_probe_whose_email_cannot_be_read_lets_another_try(
 ) -> None:
     config = add_config(sink.port)
     write(lambda: run("UPDATE health SET failures = 1, open_until = ?", now_ms() - 1))
-    fails(monkeypatch, worker_module, "leased_of")
+    fails(monkeypatch, hand_module, "leased_of")
     with delivering(relay, workers=1):
         one = submit(relay)
         wait_for(lambda: state(one) == "sent", 5)
@@ -71,7 +71,7 @@ def test_giving_back_is_repeated_until_the_disk_has_room(
     relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_config(sink.port)
-    fails(monkeypatch, worker_module, "leased_of")
+    fails(monkeypatch, hand_module, "leased_of")
     failed = fails(monkeypatch, record, "give_back", times=2)
     with delivering(relay, workers=1):
         one = submit(relay)
@@ -130,7 +130,7 @@ def test_a_connection_that_died_unseen_frees_one_slot(relay: Relay) -> None:
             sink.close()
             submit(relay)
             wait_for(lambda: health(config).failures)
-            wait_for(lambda: not any(one.progress.stage for one in engine.staff.members))
+            wait_for(lambda: not engine.hands())
             time.sleep(0.2)
             assert rows("SELECT connections FROM slots") == [(1,)]
             engine.pool.release_slot(config)
@@ -174,8 +174,10 @@ def test_a_stop_gives_back_what_is_claimed_and_ends_in_time(relay: Relay) -> Non
             assert time.monotonic() - began < 6
             assert state(one) == "queued"
             assert rows("SELECT 1 FROM instances") == []
-    for member in engine.staff.members:  # they were left at a connection that nothing can shut
-        member.join(5)
+        silent.drop_connections()
+        for worker in engine.workers:  # it was left at a connection that nothing of ours could shut
+            worker.join(5)
+            assert not worker.is_alive()
 
 
 def test_a_stop_waits_for_no_polite_end(relay: Relay, tmp_path: Path) -> None:
