@@ -56,7 +56,7 @@ def register(app: APIFlask, *, cors_origins: tuple[str, ...] = (), trusted_proxi
         number = trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, number, number, number, number, number)  # type: ignore[method-assign]
     errors.register(app)
-    app.before_request(deny_undeclared)
+    app.before_request(deny_undeclared(app))
     hooks.register(app, cors_origins)
     sessions.register(app)
     Bootstrap5(app)

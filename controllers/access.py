@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, request
+from flask import Flask, request
 
 from services.errors import ForbiddenError
 
@@ -39,6 +39,12 @@ def check_all_declared(app: Flask) -> None:
         raise RuntimeError(f"these routes do not say who may call them: {', '.join(silent)}")
 
 
-def deny_undeclared() -> None:
-    if request.endpoint is not None and access_of(current_app, request.endpoint) is None:
-        raise ForbiddenError("this route does not say who may call it")
+def deny_undeclared(app: Flask) -> Callable[[], None]:
+    """The hook that refuses, at run time, what was routed after the start."""
+
+    def deny() -> None:
+        endpoint = request.endpoint
+        if endpoint is not None and access_of(app, endpoint) is None:
+            raise ForbiddenError("this route does not say who may call it")
+
+    return deny

@@ -31,9 +31,9 @@ def principal_of_key(policy: Policy, secret: str, now: int) -> Principal | None:
 
 
 def _whose(policy: Policy, request: Request, now: int) -> Principal:
-    headers = request.headers
-    token_only = headers.get("X-Auth-Token")
-    credential = headers.get("X-API-Key") or _bearer(headers.get("Authorization"))
+    headers = request.environ  # straight from there: each look through Werkzeug's view costs a microsecond
+    token_only = headers.get("HTTP_X_AUTH_TOKEN")
+    credential = headers.get("HTTP_X_API_KEY") or _bearer(headers.get("HTTP_AUTHORIZATION"))
     if credential:
         who = principal_of_key(policy, credential, now)
         if who is None and tokens.looks_like_token(credential):
@@ -53,7 +53,7 @@ def _bearer(header: str | None) -> str | None:
 
 
 def _named(request: Request, header: str, parameter: str) -> str | None:
-    in_header = request.headers.get(header)
+    in_header = request.environ.get(f"HTTP_{header.upper().replace('-', '_')}")
     in_query = request.args.get(parameter) if request.query_string else None
     if in_header is not None and in_query is not None and in_header != in_query:
         raise InvalidInputError.of([FieldError(parameter, f"differs from {header}", "AMBIGUOUS")])

@@ -29,10 +29,10 @@ _CODES = {"extra_forbidden": "UNKNOWN_FIELD", "missing": "MISSING", "string_unic
 
 def read_json(request: Request) -> Any:
     """The body's value; InvalidInputError (400) when it is not plain JSON."""
-    if request.mimetype != "application/json":
+    if request.environ.get("CONTENT_TYPE") != "application/json" and request.mimetype != "application/json":
         raise _refused("Content-Type", "must be application/json", "WRONG_CONTENT_TYPE")
     data = request.get_data(cache=False)
-    if request.content_length is None and len(data) >= (request.max_content_length or len(data) + 1):
+    if not request.environ.get("CONTENT_LENGTH") and len(data) >= (request.max_content_length or len(data) + 1):
         raise RequestEntityTooLarge  # of a chunked body Werkzeug only reads what fits
     try:
         text = data.decode()

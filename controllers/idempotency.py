@@ -21,7 +21,7 @@ HEADERS = {
 
 
 def key_of(request: Request, endpoint: str, body: Any) -> IdempotencyKey | None:
-    key = request.headers.get("Idempotency-Key")
+    key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
         return None
     if not (0 < len(key) <= MAX_CHARS and key.isascii() and key.isprintable()):

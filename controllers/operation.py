@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from apiflask import APIBlueprint
 from flask import Request, Response, current_app, request
 from pydantic import BaseModel
+from werkzeug.datastructures import Headers
 
 from controllers.access import declared
 from controllers.auth import authenticate
@@ -90,13 +91,22 @@ def operation(bp: APIBlueprint, method: str, rule: str, about: Operation) -> Cal
     return wrap
 
 
+class Answer(Response):
+    """A JSON answer whose headers are complete: Werkzeug's way to complete them takes as long as Flask's dispatch."""
+
+    def get_wsgi_headers(self, environ: Any) -> Headers:
+        return self.headers
+
+
 def answered(result: Any) -> Response:
     if isinstance(result, Response):
         return result
     body, status = result if isinstance(result, tuple) else (result, 200)
     if status == 204:
         return Response(status=204)
-    return Response(_encode(body), status, mimetype="application/json")
+    data = _encode(body).encode()
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+    return Answer([data], status, Headers(headers))
 
 
 def paged(items: list[Any], total: int | None, more: dict[str, Any] | None) -> Response:

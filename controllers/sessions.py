@@ -27,9 +27,13 @@ class Sessions(SecureCookieSessionInterface):
     """Flask's own, without its cost for requests that bring no cookie, and Secure wherever the page is."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        if self.get_cookie_name(app) not in request.cookies:
+        if "HTTP_COOKIE" not in request.environ:
             return self.session_class()
         return super().open_session(app, request)
+
+    def is_null_session(self, obj: object) -> bool:
+        """Nothing to save where nothing was read or written."""
+        return not (isinstance(obj, SecureCookieSession) and (obj.accessed or obj.modified))
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure
