@@ -32,7 +32,7 @@ def read_json(request: Request) -> Any:
     if request.environ.get("CONTENT_TYPE") != "application/json" and request.mimetype != "application/json":
         raise _refused("Content-Type", "must be application/json", "WRONG_CONTENT_TYPE")
     data = request.get_data(cache=False)
-    if not request.environ.get("CONTENT_LENGTH") and len(data) >= (request.max_content_length or len(data) + 1):
+    if request.content_length is None and len(data) >= (request.max_content_length or len(data) + 1):
         raise RequestEntityTooLarge  # of a chunked body Werkzeug only reads what fits
     try:
         text = data.decode()
