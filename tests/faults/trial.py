@@ -114,8 +114,8 @@ class Trial:
         }  # fmt: skip
 
     def disarm(self) -> None:
-        for name in [name for name in self.daemon.settings if name.startswith("FAULT_")]:
-            del self.daemon.settings[name]
+        for name in ("FAULT_AT", "FAULT_DO", "FAULT_MARK", "FAULT_SYNC"):
+            self.daemon.settings.pop(name, None)
 
     def add_config(self, **fields: Any) -> int:
         return self.daemon.add_config(self.sink.port, **{"max_connections": CONNECTIONS, **fields})
@@ -156,16 +156,16 @@ class Trial:
             self.hurry()
             time.sleep(0.1)
 
-    def finish(self) -> Sums:
-        """Ask for everything again, let it all go out, stop, and count."""
-        self.client.ask_again()
+    def finish(self, accepted: list[int] | None = None) -> Sums:
+        """Let it all go out, stop, and count. Unless others posted, what was `accepted` is the client's, which asks for
+        everything again first."""
+        if accepted is None:
+            self.client.ask_again()
         self.settle()
         self.daemon.stop()
-        return self.sums()
-
-    def sums(self) -> Sums:
-        """After everything was asked again and has settled."""
-        found = chaos.sums(self.daemon, self.client.accepted, self.log, self.faults)
-        stored = self.query("SELECT count(*) FROM emails")[0][0]
-        assert stored == self.client.emails_asked_for, "one email for each that was asked for"
-        return found
+        if accepted is None:
+            stored = self.query("SELECT count(*) FROM emails")[0][0]
+            assert stored == self.client.emails_asked_for, "one email for each that was asked for"
+        return chaos.sums(
+            self.daemon, self.client.accepted if accepted is None else accepted, self.log, self.faults
+        )

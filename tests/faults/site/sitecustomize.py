@@ -6,11 +6,12 @@ of an SQLite cursor. What a commit means is read from the tables, before and aft
 FAULT_AT=dot:2          the place, and at which of its passings (the first, unless said)
 FAULT_DO=kill           SIGKILL to the process group (the default); or a file to touch, which is another's signal
 FAULT_MARK=/path        made when it happens, so it happens once in the life of the folder
-FAULT_REWRITE=a=>b      each statement that is `a` becomes `b`: a saboteur, to see that a test would notice
+FAULT_SYNC=OFF          in place of synchronous=FULL: a saboteur, to see that the tests would notice
 FAULT_HOSTS=/path       names that do not resolve, one a line, read anew at each look-up
 """
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -21,7 +22,8 @@ PLACE, _, _count = os.environ.get("FAULT_AT", "").partition(":")
 NTH = int(_count or 1)
 DO = os.environ.get("FAULT_DO", "kill")
 MARK = os.environ.get("FAULT_MARK", "")
-REWRITE = dict([os.environ["FAULT_REWRITE"].split("=>")]) if "FAULT_REWRITE" in os.environ else {}
+SYNC = os.environ.get("FAULT_SYNC", "")
+FULL = re.compile(r"(PRAGMA synchronous *= *)(FULL|2|EXTRA|3)", re.IGNORECASE)
 
 _lock = threading.Lock()
 _passed = 0
@@ -184,7 +186,8 @@ def watch_database():
 
     class Cursor(plain):
         def execute(self, sql, *params):
-            sql = REWRITE.get(sql, sql)
+            if SYNC:
+                sql = FULL.sub(r"\g<1>" + SYNC, sql)
             word = sql.split(None, 1)[0].upper()
             if word == "BEGIN":
                 return self._begin(sql)
@@ -224,7 +227,7 @@ def watch_database():
     sqlite.connect = connect_watched
 
 
-if PLACE or REWRITE:
+if PLACE or SYNC:
     socket.socket.connect, socket.socket.send = connect, send
     socket.socket.sendall, socket.socket.recv = sendall, recv
     watch_database()
