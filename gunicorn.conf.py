@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from config import SettingError, env_file, load
+from models import trouble
 from services import sandbox
 from services.relay import Policy, Relay
 from utils import logs
@@ -43,18 +44,27 @@ accesslog = None
 logger_class = "utils.gunicorn_log.GunicornLog"
 
 LOCK_PATIENCE = 15.0  # seconds for the last workers of a killed daemon to notice and go
+DAMAGE_SECONDS = 1.0  # enough for some 500 MB; the rest is met when it is read
 
 _lock: FileLock | None = None
 
 
 def on_starting(server: Any) -> None:
     """Once, in the master: the folder is ours, the tables are up to date, and the sandbox has its config."""
+    try:
+        _prepare()
+    except trouble.STORAGE_ERRORS as exc:
+        sys.exit(f"mailferry: {trouble.told(exc, settings.database_path)}")
+
+
+def _prepare() -> None:
     global _lock
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = settings.database_path.parent
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _lock = FileLock(folder / "daemon.lock")
     _take(_lock)
+    trouble.look_for_damage(settings.database_path, DAMAGE_SECONDS)
     from app import compose
     from models.database import database
 

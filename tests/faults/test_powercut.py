@@ -23,7 +23,7 @@ Tell = Callable[..., None]
 
 
 class Machine:
-    """A trial on a disk that forgets. `leased`: emails that were claimed at the cuts, as the disk knew it afterwards."""
+    """A trial on a disk that forgets. `leased`: emails claimed at the cuts, as the disk knew it afterwards."""
 
     def __init__(self, trial: Trial, disk: Disk) -> None:
         self.trial, self.disk = trial, disk

@@ -166,6 +166,7 @@ class Trial:
         if accepted is None:
             stored = self.query("SELECT count(*) FROM emails")[0][0]
             assert stored == self.client.emails_asked_for, "one email for each that was asked for"
-        return chaos.sums(
-            self.daemon, self.client.accepted if accepted is None else accepted, self.log, self.faults
-        )
+        return self.count(self.client.accepted if accepted is None else accepted)
+
+    def count(self, accepted: list[int]) -> Sums:
+        return chaos.sums(self.daemon, accepted, self.log, self.faults)
