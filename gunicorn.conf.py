@@ -7,6 +7,7 @@ them, so that it is held until the last process of the daemon has gone.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -30,10 +31,24 @@ except SettingError as exc:
     sys.exit(f"mailferry: {exc}")
 logs.configure(settings.log_level, settings.log_format)
 
+MOST_FILES = 8_192
+
+
+def _connections() -> int:
+    """As many as the limit of open files has room for, beside those of mail and the database. The soft limit is often
+    1,024 only because old programs cannot have more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return min(1_000, max(soft, wanted) // 2)
+
+
 bind = f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency
 threads = settings.web_threads
-worker_class = "gthread"
+worker_class = "utils.gunicorn_worker.GatheringWorker"
+worker_connections = _connections()
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - its beats stay off the disk
 timeout = 120
 graceful_timeout = settings.drain_seconds + 10
