@@ -7,6 +7,7 @@ them, so that it is held until the last process of the daemon has gone.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ import time
 from typing import Any
 
 from config import SettingError, env_file, load
+from models import trouble
 from services import sandbox
 from services.relay import Policy, Relay
 from utils import logs
@@ -29,10 +31,24 @@ except SettingError as exc:
     sys.exit(f"mailferry: {exc}")
 logs.configure(settings.log_level, settings.log_format)
 
+MOST_FILES = 8_192
+
+
+def _connections() -> int:
+    """As many as the limit of open files has room for, beside those of mail and the database. The soft limit is often
+    1,024 only because old programs cannot have more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return min(1_000, max(soft, wanted) // 2)
+
+
 bind = f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency
 threads = settings.web_threads
-worker_class = "gthread"
+worker_class = "utils.gunicorn_worker.GatheringWorker"
+worker_connections = _connections()
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - its beats stay off the disk
 timeout = 120
 graceful_timeout = settings.drain_seconds + 10
@@ -43,18 +59,27 @@ accesslog = None
 logger_class = "utils.gunicorn_log.GunicornLog"
 
 LOCK_PATIENCE = 15.0  # seconds for the last workers of a killed daemon to notice and go
+DAMAGE_SECONDS = 1.0  # enough for some 500 MB; the rest is met when it is read
 
 _lock: FileLock | None = None
 
 
 def on_starting(server: Any) -> None:
     """Once, in the master: the folder is ours, the tables are up to date, and the sandbox has its config."""
+    try:
+        _prepare()
+    except trouble.STORAGE_ERRORS as exc:
+        sys.exit(f"mailferry: {trouble.told(exc, settings.database_path)}")
+
+
+def _prepare() -> None:
     global _lock
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = settings.database_path.parent
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _lock = FileLock(folder / "daemon.lock")
     _take(_lock)
+    trouble.look_for_damage(settings.database_path, DAMAGE_SECONDS)
     from app import compose
     from models.database import database
 

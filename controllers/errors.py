@@ -9,6 +9,7 @@ from typing import Any, cast
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from services import health_checks
 from services.errors import FieldError, RateLimitedError, ServiceError, StorageFullError
 from utils.clock import SECOND, now_ms
 
@@ -71,6 +72,7 @@ def of_accident(error: Exception) -> Response:
     But a disk that fills up between the check and the commit is no accident.
     """
     log.error("action=request_failed kind=%s", type(error).__name__, exc_info=error)
+    health_checks.note(error)
     if "disk is full" in str(error):
         return of_service(StorageFullError("the disk is full: nothing was stored"))
     return envelope(500, "Internal server error", "something went wrong here; the log has it", "INTERNAL")

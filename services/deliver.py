@@ -15,12 +15,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from models.database import marks, rows
-from services import record, recover, settle
+from services import health_checks, record, recover, settle
 from services.claim import Claim
 from services.judgement import judge_rcpt
 from services.leased import Dot, Finished, Leased
 from services.outcome import Blame, Outcome, Verdict, decide
-from services.prepare import Preparation, Prepared, UnbuildableError
+from services.prepare import Preparation, Prepared, UnbuildableError, UnreadableError
 from services.relay import Relay
 from services.smtp import Connection, EnvelopeReplies, Reason, Reply, SmtpError, Stage
 
@@ -220,9 +220,20 @@ class Delivery:
                 self._unrecorded.append(_unbuildable(leased, exc, self._monitor.now()))
                 self._unfinished.pop(leased.email_id, None)
                 continue
+            except UnreadableError as exc:
+                self._put_back(leased, exc)
+                continue
             self._room -= 1
             return prepared
         return None
+
+    def _put_back(self, leased: Leased, error: UnreadableError) -> None:
+        log.error("action=unreadable email=%s error=%s", leased.email_id, error)
+        if error.__cause__ is not None:
+            health_checks.note(error.__cause__)
+        self._record(None)  # an earlier transaction of the same email comes first
+        recover.put_back(self._relay.policy, leased.email_id, leased.lease, str(error), self._monitor.now())
+        self._unfinished.pop(leased.email_id, None)
 
     def _has_more(self) -> bool:
         if not self._waiting and not self._dry:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from peewee import DatabaseError
-
+from models import trouble
 from models.database import database, row, run, write
 from services.relay import Relay
 from utils.clock import SECOND
@@ -19,6 +18,14 @@ log = logging.getLogger(__name__)
 Check = dict[str, Any]
 PROBE_AGE = SECOND  # anyone may ask, so one write a second at most
 _probed: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_damaged: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+
+def note(error: BaseException) -> None:
+    """Whoever meets a damaged database says so here, for people look at readiness before they look at a log."""
+    if trouble.is_damage(error) and database.obj not in _damaged:
+        _damaged[database.obj] = True
+        log.critical("action=damaged error=%s", trouble.told(error, Path(database.database)))
 
 
 def ready(relay: Relay, now: int) -> tuple[bool, dict[str, Check]]:
@@ -41,9 +48,13 @@ def _database(now: int) -> Check:
                 )
             )
             _probed[database.obj] = now
-    except (DatabaseError, OSError) as exc:
+    except trouble.STORAGE_ERRORS as exc:
         log.error("action=not_ready check=database error=%s", exc)
-        return {"ok": False, "detail": "cannot be written"}
+        note(exc)
+        if not trouble.is_damage(exc):
+            return {"ok": False, "detail": "cannot be written"}
+    if database.obj in _damaged:
+        return {"ok": False, "detail": "is damaged: see the log, and what `python app.py doctor` says"}
     return {"ok": True, "detail": "can be written"}
 
 

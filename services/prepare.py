@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from peewee import DatabaseError
-
+from models.trouble import STORAGE_ERRORS
 from services import compose
 from services.compose import Letter
 from services.leased import Leased
@@ -32,6 +31,10 @@ class UnbuildableError(Exception):
     """An email that can never be sent, whoever tries."""
 
 
+class UnreadableError(Exception):
+    """An email whose content the database does not give back now: no fault of its own, nor one of the others'."""
+
+
 class Preparation:
     """Reads the contents of a batch together: one email at a time costs as much as building it."""
 
@@ -39,22 +42,30 @@ class Preparation:
         self._letters: dict[int, Letter | None] = {}
 
     def prepare(self, leased: Leased, after: Iterable[Leased]) -> Prepared:
-        """UnbuildableError is the email's own fault; anything else is ours, such as a disk that fails, and the email
-        waits until that is mended. `after`: those whose turn comes next."""
+        """UnbuildableError, UnreadableError. `after`: those whose turn comes next."""
         if not leased.recipients:
             raise UnbuildableError("no recipient is left to try")
-        if leased.email_id not in self._letters:
-            ids = _worth_reading([leased, *after])
-            self._letters = dict.fromkeys(ids) | compose.load(ids)
-        letter = self._letters[leased.email_id]
-        if letter is None:
-            raise UnbuildableError("the content of this email was erased")
         try:
-            return _built(leased, compose.mail_of(letter, leased.config))
-        except (MemoryError, OSError, DatabaseError):
+            letter = self._read(leased, after)
+            mail = compose.mail_of(letter, leased.config) if letter else None
+            if mail is not None:
+                return _built(leased, mail)
+        except MemoryError:
             raise
+        except STORAGE_ERRORS as exc:
+            raise UnreadableError(f"its content could not be read: {exc}") from exc
         except Exception as exc:
             raise UnbuildableError(f"the message could not be built: {type(exc).__name__}") from exc
+        raise UnbuildableError("the content of this email was erased")
+
+    def _read(self, leased: Leased, after: Iterable[Leased]) -> Letter | None:
+        if leased.email_id not in self._letters:
+            ids = _worth_reading([leased, *after])
+            try:
+                self._letters = dict.fromkeys(ids) | compose.load(ids)
+            except Exception:  # of one of them, which must not hold up the others
+                self._letters = dict.fromkeys(ids[:1]) | compose.load(ids[:1])
+        return self._letters[leased.email_id]
 
 
 def _worth_reading(emails: list[Leased]) -> list[int]:

@@ -52,6 +52,17 @@ def take_back_lease(policy: Policy, lease: int, why: str, now: int) -> None:
     write(job, durable=True)
 
 
+def put_back(policy: Policy, email_id: int, lease: int, why: str, now: int) -> None:
+    """One email of a claim cannot go now, and the others need not wait for it: as after a death, twice at once, then
+    ever later. No dot of it is out."""
+
+    def job() -> None:
+        if row("SELECT 1 FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL", email_id, lease):
+            _return(policy, email_id, why, now)
+
+    write(job)
+
+
 def take_back_started(policy: Policy, email_ids: list[int], lease: int, now: int) -> None:
     """End leases of emails whose dot may be out though no answer was read: a fault of ours stopped the dialog."""
 

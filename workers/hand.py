@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from models.database import write
 from services import claim as claims
-from services import health, record
+from services import health, health_checks, record
 from services.claim import Claim
 from services.deliver import Delivery, connection_failed, leased_of
 from services.leased import Leased
@@ -70,7 +70,7 @@ class Hand:
 
     def deliver(self) -> None:
         """Whatever fails in here, each email gets its outcome or its place back, and the slot has one end."""
-        claim, connection = self.claim, self.progress.connection
+        claim, connection, troubled = self.claim, self.progress.connection, False
         finish: Callable[[], None] = partial(_give_back, claim)
         try:
             batch = leased_of(claim)
@@ -84,13 +84,17 @@ class Hand:
             finish = delivery.settle
             self._began, self._size = monotonic(), len(batch)
             delivery.run()
-        except Exception:
+        except Exception as exc:
             log.exception("action=delivery_trouble config=%s", claim.config.id)
+            health_checks.note(exc)
+            troubled = True
             if connection is not None:
                 connection.close()
         finally:
             self.at(RECORDING, claim.emails[0].id)
             self._until_done(finish)
+            if troubled:  # the same mail comes next, and may fare no better
+                self._rest()
             self._let_go(connection)
 
     def _open(self) -> Connection:
@@ -136,8 +140,11 @@ class Hand:
                 log.exception("action=record_trouble")
                 if self._engine.stopping:
                     return
-                here = hub.current()
-                here.sleep(TROUBLE_SECONDS) if here else self._engine.pause(TROUBLE_SECONDS)
+                self._rest()
+
+    def _rest(self) -> None:
+        here = hub.current()
+        here.sleep(TROUBLE_SECONDS) if here else self._engine.pause(TROUBLE_SECONDS)
 
 
 def _give_back(claim: Claim) -> None:

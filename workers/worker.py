@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from models.database import database
 from models.smtp_config import SmtpConfig
 from services import claim as claims
+from services import health_checks
 from services.claim import Candidate, Claim
 from services.smtp import Connection
 from utils.clock import monotonic, now_ms
@@ -50,8 +51,9 @@ class Worker(threading.Thread):
         while self.hands or self._looking or not self._engine.stopping:
             try:
                 hub.turn(self._look(hub))
-            except Exception:
+            except Exception as exc:
                 log.exception("action=worker_trouble")
+                health_checks.note(exc)
                 self._engine.pause(TROUBLE_SECONDS)
         database.close()
         hub.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import click
+from peewee import PeeweeException
 
 from controllers.cli import configs, doctor, emails, keys, queue, send
 from controllers.cli.context import CliContext, Session, SettingsError, pass_session
@@ -54,6 +55,8 @@ def main(context: CliContext, argv: Sequence[str] | None = None) -> int:
         return _fail("; ".join(f"{one.field}: {one.message}" for one in exc.details) or exc.message, FAILED)
     except OSError as exc:
         return _fail(str(exc), FAILED)
+    except PeeweeException as exc:
+        return _fail(f"the database: {exc} (see what the doctor says)", FAILED)
     except click.Abort:
         return INTERRUPTED
     return result if isinstance(result, int) else 0

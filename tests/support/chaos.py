@@ -43,6 +43,14 @@ class Sums:
     most_unknown: int = 0  # connections x faults
     stuck: dict[str, int] = field(default_factory=dict)  # states that are not final at the end
 
+    def line(self, name: str) -> str:
+        """What a fault case prints."""
+        return (
+            f"{name}: accepted {self.accepted}, delivered {self.delivered}, lost {len(self.lost)},"
+            f" doubled {len(self.doubled)} (silently {len(self.doubled_silently)}),"
+            f" unknown {self.unknown} (at most {self.most_unknown})"
+        )
+
     def check(self, *, hold: bool = False) -> None:
         assert self.accepted > 0 and self.delivered > 0
         assert self.lost == [], self

@@ -126,10 +126,14 @@ class Sink:
 
     def wait_for(self, count: int, timeout: float = 10.0) -> list[Message]:
         """The messages once there are `count`; AssertionError when they do not come in time."""
+        self.wait_for_accepted(count, timeout)
+        with self._lock:
+            return list(self.messages)
+
+    def wait_for_accepted(self, count: int, timeout: float = 10.0) -> None:
         with self._lock:
             arrived = self._lock.wait_for(lambda: self.accepted >= count, timeout)
             assert arrived, f"{self.accepted} of {count} messages came in {timeout} s"
-            return list(self.messages)
 
     def take(self, message: Message) -> None:
         """A message was accepted; its 250 has not gone out yet."""
@@ -363,7 +367,7 @@ class LoggingSink(Sink):
         }
         with self._lock:
             self._log.write(json.dumps(fact) + "\n")
-            self.accepted += 1
+        super().take(message)
 
 
 def _unbase64(text: str) -> str:

@@ -8,11 +8,11 @@ import shutil
 import pytest
 
 
-def need(tool: str) -> str:
+def need(tool: str, package: str = "") -> str:
     """Its path. Without it the test is skipped, or fails where CI=true: there nothing may go untested unnoticed."""
     path = shutil.which(tool)
     if path is None:
-        reason = f"{tool} is not installed: apt-get install {tool}"
+        reason = f"{tool} is not installed: apt-get install {package or tool}"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)

@@ -1,0 +1,50 @@
+"""Fault cases tell their sums at the end of a run, also from the processes of pytest-xdist.
+
+Tests marked `long` are left out unless asked for with --long, as `make soak` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.chaos import Sums
+
+SUMS = "sums"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the long form of the fault cases too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        left_out = [one for one in items if one.get_closest_marker("long")]
+        items[:] = [one for one in items if one not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture
+def tell(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Callable[[Sums], None]:
+    """Print the sums of this case, then check them."""
+
+    def told(sums: Sums, **options: Any) -> None:
+        line = sums.line(request.node.name.removeprefix("test_"))
+        record_property(SUMS, line)
+        print(line)
+        sums.check(**options)
+
+    return told
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [one for outcome in ("passed", "failed") for one in terminalreporter.stats.get(outcome, ())]
+    lines = sorted(str(line) for one in reports for name, line in one.user_properties if name == SUMS)
+    if lines:
+        terminalreporter.section("sums of the fault cases")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -1,0 +1,220 @@
+"""A threaded gunicorn worker in which a slow client holds no thread: `worker_class` of gunicorn.conf.py.
+
+gunicorn's own gives a connection a thread with its first byte, for as long as the rest takes, and takes no further
+connections once `worker_connections` are open. A few clients that send half a request and wait then stop all others.
+Here the event loop gathers a request, and a thread gets it when it is whole. When connections run out, the one that
+has waited longest makes room. Nor does the loop stand still for up to two seconds while a client reads its last answer.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import struct
+import time
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn import http, util
+from gunicorn.workers.gthread import ThreadWorker
+
+from utils.clock import monotonic
+
+REQUEST_SECONDS = 30.0  # from the connection, or the answer before, to the request as far as it is gathered
+STOPPING_SECONDS = 2.0  # the same once we are told to stop
+THREAD_SECONDS = 10  # a thread waits so long for more of a larger body, or for a client that reads no answer
+GATHERED = 64 * 1024  # bytes of a body; larger ones are read by the thread
+LINGER_SECONDS = 2.0  # for a client to read the last answer and close, before we do
+LARGEST_HEAD = 64 * 1024  # gunicorn refuses smaller ones than this
+
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
+
+
+class Inbox:
+    """What has come of a request."""
+
+    __slots__ = ("_body", "_expects", "_needed", "data", "since")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = bytearray()
+        self.since = monotonic()
+        self._body = 0  # where the body begins; 0 while the head is not whole
+        self._needed = 0  # bytes of body to gather; -1 for chunks
+        self._expects = False
+        self.add(data)
+
+    def add(self, chunk: bytes) -> None:
+        before = len(self.data)
+        self.data += chunk
+        if not self._body:
+            end = self.data.find(b"\r\n\r\n", max(0, before - 3))
+            if end >= 0:
+                self._read_head(end + 4)
+
+    def _read_head(self, end: int) -> None:
+        head = bytes(self.data[:end])
+        length = _LENGTH.search(head)
+        self._needed = -1 if _CHUNKED.search(head) else min(int(length[1]), GATHERED) if length else 0
+        self._body = end
+        if _EXPECT.search(head):
+            self._expects = True
+            head = _EXPECT.sub(b"", head)
+            self.data[:end] = head
+            self._body = len(head)
+
+    def is_whole(self) -> bool:
+        """As far as it is gathered here."""
+        if not self._body:
+            return len(self.data) > LARGEST_HEAD
+        gathered = len(self.data) - self._body
+        if self._needed < 0:
+            return gathered > GATHERED or self.data.endswith(b"0\r\n\r\n")
+        return gathered >= self._needed
+
+    def takes_up_expectation(self) -> bool:
+        """True once, when the client waits for our word before it sends the body."""
+        expects, self._expects = self._expects, False
+        return expects
+
+
+class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type hints
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: dict[Any, Inbox] = {}  # by connection, the oldest first
+        self._leaving: dict[Any, float] = {}  # connections that are closed on our side, and since when
+
+    def accept(self, listener: Any) -> None:
+        if self.nr_conns + len(self._leaving) >= self.worker_connections - 1:
+            self._make_room()
+        try:
+            super().accept(listener)
+        except OSError as exc:
+            if exc.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self.log.warning("action=no_files_left connections=%s", self.nr_conns)
+            if not self._make_room():
+                time.sleep(0.1)  # the listener stays readable: do not spin
+
+    def enqueue_req(self, conn: Any) -> None:
+        """gunicorn calls it when a connection is new, readable, or has more in its buffer."""
+        if self.cfg.is_ssl:
+            super().enqueue_req(conn)
+            return
+        conn.sock.setblocking(False)
+        if conn.parser is None:
+            conn.close = partial(self._close, conn)
+            _limit_waits(conn.sock)
+            conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
+        inbox = Inbox(conn.parser.unreader.take_buffered())
+        if not self._gather(conn, inbox):
+            self._waiting[conn] = inbox
+            self.poller.register(conn.sock, EVENT_READ, partial(self._on_more, conn))
+
+    def murder_pending(self) -> None:
+        """Called about once a second."""
+        super().murder_pending()
+        left = monotonic() - LINGER_SECONDS
+        for conn in [conn for conn, since in self._leaving.items() if since < left]:
+            self._leave(conn)
+        oldest = monotonic() - (REQUEST_SECONDS if self.alive else STOPPING_SECONDS)
+        for conn in [conn for conn, inbox in self._waiting.items() if inbox.since < oldest]:
+            self._forget(conn)
+            self._drop(conn)
+
+    def _on_more(self, conn: Any, sock: socket.socket) -> None:
+        inbox = self._waiting.get(conn)
+        if inbox is not None and self._gather(conn, inbox, forget=True):
+            self._waiting.pop(conn, None)
+
+    def _gather(self, conn: Any, inbox: Inbox, *, forget: bool = False) -> bool:
+        """Read what there is. True: the connection needs no more waiting, for it has a thread now or has ended."""
+        ended = False
+        if not inbox.is_whole():
+            try:
+                chunk = conn.sock.recv(GATHERED)
+                inbox.add(chunk)
+                ended = not chunk
+            except BlockingIOError:
+                return False
+            except OSError:
+                ended = True
+            if not (ended or inbox.is_whole()):
+                self._encourage(conn, inbox)
+                return False
+        if forget:
+            self._forget(conn)
+        if ended:
+            self._drop(conn)
+        else:
+            conn.parser.unreader.unread(bytes(inbox.data))
+            conn.data_ready = True
+            super().enqueue_req(conn)
+        return True
+
+    def _encourage(self, conn: Any, inbox: Inbox) -> None:
+        if inbox.takes_up_expectation():
+            try:
+                conn.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            except OSError:
+                self.log.debug("a client went before its body")
+
+    def _make_room(self) -> bool:
+        """Close the connection that has waited longest for its client: to close, for the rest of a request, or idle."""
+        if self._leaving:
+            self._leave(next(iter(self._leaving)))
+            return True
+        if self._waiting:
+            conn = next(iter(self._waiting))
+            self._forget(conn)
+        elif self.keepalived_conns:
+            conn = self.keepalived_conns.popleft()
+            self.poller.unregister(conn.sock)
+        else:
+            return False
+        self._drop(conn)
+        return True
+
+    def _close(self, conn: Any, graceful: bool = False) -> None:
+        """In place of the connection's own. Gracefully: without a reset, by which the client might lose the answer."""
+        if graceful and not self.cfg.is_ssl:
+            try:
+                conn.sock.shutdown(socket.SHUT_WR)
+                conn.sock.setblocking(False)
+                self.poller.register(conn.sock, EVENT_READ, partial(self._on_last_words, conn))
+                self._leaving[conn] = monotonic()
+                return
+            except (OSError, KeyError, ValueError):
+                pass  # it is gone already
+        util.close(conn.sock)
+
+    def _on_last_words(self, conn: Any, sock: socket.socket) -> None:
+        try:
+            ended = not sock.recv(GATHERED)
+        except OSError:
+            ended = True
+        if ended:
+            self._leave(conn)
+
+    def _leave(self, conn: Any) -> None:
+        if self._leaving.pop(conn, None) is not None:
+            self.poller.unregister(conn.sock)
+            util.close(conn.sock)
+
+    def _forget(self, conn: Any) -> None:
+        self._waiting.pop(conn, None)
+        self.poller.unregister(conn.sock)
+
+    def _drop(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+
+def _limit_waits(sock: socket.socket) -> None:
+    """By the kernel, since gunicorn sets time-outs of Python's own back."""
+    seconds = struct.pack("ll", THREAD_SECONDS, 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
