@@ -1,0 +1,135 @@
+"""Does a long queue, or a long history, cost anything? Claim, accept and status, size on disk and memory.
+
+The database is filled by copying one email that the relay itself has stored, so that rows are as it writes them.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from tempfile import mkdtemp
+
+import psutil
+from pysqlite3 import dbapi2 as sqlite
+
+from benchmarks import mail
+from benchmarks.bench import Bench
+from benchmarks.daemon import add_config
+from benchmarks.processes import ROOT
+from benchmarks.sink import sink
+from tests.support.daemon import Daemon
+
+PROBES = 200  # of each kind
+NUMBER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
+
+
+def growth(bench: Bench) -> None:
+    for count in bench.sizes.queued:
+        measure(bench, f"growth.{count}", lambda database, count=count: fill_queue(database, count))
+    if bench.history:
+        queued = bench.sizes.queued[0]
+        measure(bench, "growth.history", lambda database: fill_queue(database, queued), bench.history)
+
+
+def measure(bench: Bench, key: str, fill: Callable[[Path], None], history: int = 0) -> None:
+    home = Path(mkdtemp(dir=bench.folder))
+    database = home / "data" / "mailferry.db"
+    daemon = Daemon(home, min_free_mb=200)
+    with sink(bench.folder) as target:
+        with daemon:
+            add_config(daemon, target.port)
+            daemon.post("/api/emails", mail.body(1, unique=False))
+            target.wait_for(1)
+            daemon.post("/api/queue/pause")
+            daemon.post("/api/emails", mail.body(2, unique=False))
+        if history:
+            fill_history(database, history)
+        fill(database)
+        bench.record(f"{key}.claim", claim_ms(database))
+        began = time.monotonic()
+        with daemon:
+            bench.record(f"{key}.ready_s", time.monotonic() - began)
+            look(bench, key, daemon)
+    bench.record(f"{key}.disk_mb", database.stat().st_size / 1e6)
+    for path in database.parent.iterdir():
+        path.unlink() if path.is_file() else None
+
+
+def look(bench: Bench, key: str, daemon: Daemon) -> None:
+    newest = daemon.post("/api/emails", mail.body(3, unique=False))["email_id"]
+    bench.record(f"{key}.accept", median_ms(lambda n: daemon.post("/api/emails", mail.body(n, unique=False))))
+    chance = random.Random(1)
+    bench.record(f"{key}.status", median_ms(lambda _: daemon.get(f"/api/emails/{chance.randint(1, newest)}")))
+    bench.record(f"{key}.queue_page", median_ms(lambda _: daemon.get("/api/queue"), 10))
+    memory = sum(psutil.Process(one.pid).memory_info().rss for one in daemon.workers())
+    bench.record(f"{key}.memory", memory / 1e6)
+
+
+def median_ms(probe: Callable[[int], object], count: int = PROBES) -> float:
+    took = []
+    for number in range(count):
+        began = time.monotonic()
+        probe(number)
+        took.append(time.monotonic() - began)
+    return statistics.median(took) * 1e3
+
+
+def claim_ms(database: Path) -> float:
+    """In a process of its own, on the database as the daemon left it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.claim", str(database)], cwd=ROOT, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"benchmarks.claim: {done.stderr[-2000:]}")
+    return float(done.stdout.split()[-1])
+
+
+# Rows.
+
+
+def fill_queue(database: Path, count: int) -> None:
+    """`count` copies of the queued email."""
+    _copy(database, "queued", count, ("emails", "contents", "recipients"), {
+        "available_at": "available_at + i", "sort_at": "sort_at + i", "created_at": "created_at + i",
+    })  # fmt: skip
+
+
+def fill_history(database: Path, count: int) -> None:
+    """`count` copies of the sent email, whose contents retention has erased."""
+    _copy(database, "sent", count, ("emails", "recipients", "attempts"), {
+        "has_content": "0", "finished_at": "finished_at + i", "created_at": "created_at + i",
+    })  # fmt: skip
+
+
+def _copy(database: Path, state: str, count: int, tables: tuple[str, ...], changes: dict[str, str]) -> None:
+    """Without fsync or journal: nobody else has the file open, and a half-filled one is thrown away."""
+    with closing(sqlite.connect(str(database), isolation_level=None)) as connection:
+        for pragma in ("journal_mode=off", "synchronous=off", "cache_size=-400000", "locking_mode=exclusive"):
+            connection.execute(f"PRAGMA {pragma}")
+        (model,) = connection.execute("SELECT id FROM emails WHERE state = ? LIMIT 1", (state,)).fetchone()
+        (base,) = connection.execute("SELECT max(id) FROM emails").fetchone()
+        connection.execute("BEGIN")
+        for table in tables:
+            columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
+            own = {
+                "id": f"{base} + i" if table == "emails" else None,
+                "email_id": f"{base} + i",
+                "message_id": "'<' || i || '.copy@bench.test>'",
+                "address": "'customer' || i || '@example.com'",
+                **changes,
+            }
+            kept = [name for name in columns if own.get(name, name) is not None]
+            key = "id" if table == "emails" else "email_id"
+            connection.execute(
+                f"{NUMBER} INSERT INTO {table} ({', '.join(kept)}) SELECT {', '.join(own.get(n) or n for n in kept)}"
+                f" FROM n, {table} WHERE {table}.{key} = ?", (count, model),
+            )  # fmt: skip
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA locking_mode=normal")
+        connection.execute("PRAGMA journal_mode=wal")

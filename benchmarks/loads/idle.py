@@ -1,0 +1,84 @@
+"""(d) One email on an idle relay, from before the POST until the server's 250, beside a plain smtplib send."""
+
+from __future__ import annotations
+
+import smtplib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks import mail
+from benchmarks.bench import SENDER, Bench
+from benchmarks.daemon import add_config, relay
+from benchmarks.processes import ROOT
+from tests.support.daemon import free_port
+
+PAUSE = 0.03  # idle in between
+NAME = "script.test"  # else smtplib looks up this machine's name for every connection
+WARM_UP = 5  # the first emails open connections and fill caches
+
+
+class TimedSink:
+    """A sink in a process of its own that tells when it answered 250, on the clock that all processes share."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self._process = process
+        self.port = port
+
+    def arrival(self) -> float:
+        """When the next message was answered, in seconds of time.monotonic(). Waits for it."""
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline()) / 1e9
+
+
+@contextmanager
+def timed_sink() -> Iterator[TimedSink]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.timed_sink", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        process.stdout.readline()
+        yield TimedSink(process, port)
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
+
+
+def one_at_a_time(bench: Bench) -> None:
+    times: dict[str, list[float]] = {"relay": [], "smtplib_new": [], "smtplib_kept": []}
+    with timed_sink() as target, relay(bench.folder, None) as daemon:
+        add_config(daemon, target.port)
+        kept = smtplib.SMTP("127.0.0.1", target.port, local_hostname=NAME)
+        for number in range(bench.sizes.idle + WARM_UP):
+            email = mail.body(number, unique=False)
+            began = time.monotonic()
+            email_id = daemon.post("/api/emails", email)["email_id"]
+            times["relay"].append(target.arrival() - began)
+            data = daemon.http.get(f"{daemon.url}/api/emails/{email_id}/raw").content
+            times["smtplib_new"].append(_plain(target, data, email["recipients"]))
+            times["smtplib_kept"].append(_plain(target, data, email["recipients"], kept))
+            time.sleep(PAUSE)
+        kept.quit()
+    for name, all_of_them in times.items():
+        measured = sorted(all_of_them[WARM_UP:])
+        bench.record(f"d.{name}", statistics.median(measured) * 1e3)
+        bench.record(f"d.{name}.p95", measured[int(len(measured) * 0.95)] * 1e3)
+
+
+def _plain(target: TimedSink, data: bytes, recipients: list[str], kept: smtplib.SMTP | None = None) -> float:
+    began = time.monotonic()
+    if kept is not None:
+        kept.sendmail(SENDER, recipients, data)
+    else:
+        with smtplib.SMTP("127.0.0.1", target.port, local_hostname=NAME) as server:
+            server.sendmail(SENDER, recipients, data)
+    return target.arrival() - began

@@ -1,0 +1,45 @@
+"""Bars of emails per second, the relay beside its references."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+
+from benchmarks.targets import LABELS
+
+if TYPE_CHECKING:
+    from benchmarks.report import Run
+
+OURS, THEIRS = "#2b6cb0", "#a0aec0"
+BARS = [
+    "limit", "b.end_to_end", "c.2", "c.1", "a.end_to_end", "smtplib", "postfix", "celery", "e.end_to_end",
+    "postfix.20", "f.end_to_end", "postfix.1mb",
+]  # fmt: skip
+
+
+def draw(run: Run, path: Path) -> None:
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "mailferry"  # the same figures make the same file
+    from matplotlib import pyplot
+
+    shown = [key for key in BARS if run.figures.get(key)]
+    medians = [statistics.median(run.figures[key]) for key in shown]
+    errors = [
+        [median - min(run.figures[key]) for key, median in zip(shown, medians, strict=True)],
+        [max(run.figures[key]) - median for key, median in zip(shown, medians, strict=True)],
+    ]
+    figure, axes = pyplot.subplots(figsize=(9, 0.45 * len(shown) + 1.2))
+    colours = [OURS if LABELS[key][0].startswith("(") else THEIRS for key in shown]
+    bars = axes.barh([LABELS[key][0] for key in shown], medians, xerr=errors, color=colours, ecolor="#4a5568")
+    axes.bar_label(bars, fmt="{:,.0f}", padding=6)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlabel("emails per second, median of the run's rounds; lines from min to max (logarithmic)")
+    axes.margins(x=0.2)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
