@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from benchmarks import profile
 from benchmarks.bench import Bench
 from benchmarks.loads import backlog, distance, growth, idle, stream
 from benchmarks.references import bulk_insert, celery_redis, echo, postfix, senders
@@ -35,6 +36,7 @@ PARTS = {
     "f": Part(stream.large, "attachments of 1 MB", needs=("postfix1mb",)),
     "postfix1mb": Part(postfix.large, "the same through Postfix"),
     "distance": Part(distance.far_away, "a server at 0, 50 and 200 ms"),
+    "profile": Part(profile.measured, "CPU an email, by part"),
     "growth": Part(growth.growth, "long queues"),
 }  # fmt: skip
 

@@ -26,13 +26,25 @@ class Posted:
 
 def post(url: str, bodies: Path, *, connections: int, seconds: int) -> Posted:
     """RuntimeError when a request was refused or broke: such a figure would be worth nothing."""
+    return result(start(url, bodies, connections=connections, seconds=seconds))
+
+
+def start(url: str, bodies: Path, *, connections: int, seconds: int) -> subprocess.Popen[str]:
+    """One thread: the relay and what it is compared with need the cores more."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s"]
-    done = subprocess.run(
+    return subprocess.Popen(
         [*command, "-s", str(ROOT / "benchmarks" / "post.lua"), url],
         env={"PATH": os.environ["PATH"], "BODIES": str(bodies), "API_KEY": KEY},
-        capture_output=True, text=True, check=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    answer = json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def result(process: subprocess.Popen[str]) -> Posted:
+    """Waits for the end. RuntimeError as for `post`."""
+    output, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"wrk: {output[-2000:]}")
+    answer = json.loads(output.strip().splitlines()[-1])
     if answer["refused"] or answer["broken"] or not answer["requests"]:
-        raise RuntimeError(f"wrk on {url}: {answer}")
+        raise RuntimeError(f"wrk: {answer}")
     return Posted(answer["requests"], answer["seconds"], answer["p50_ms"], answer["p99_ms"])
