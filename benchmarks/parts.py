@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks import profile
 from benchmarks.bench import Bench
-from benchmarks.loads import backlog, distance, growth, idle, stream
+from benchmarks.loads import backlog, distance, growth, idle, stream, tuning
 from benchmarks.references import bulk_insert, celery_redis, echo, postfix, senders
 
 
@@ -36,6 +36,7 @@ PARTS = {
     "f": Part(stream.large, "attachments of 1 MB", needs=("postfix1mb",)),
     "postfix1mb": Part(postfix.large, "the same through Postfix"),
     "distance": Part(distance.far_away, "a server at 0, 50 and 200 ms"),
+    "tuning": Part(tuning.tuning, "processes and threads, one setting changed at a time"),
     "profile": Part(profile.measured, "CPU an email, by part"),
     "growth": Part(growth.growth, "long queues"),
 }  # fmt: skip

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
 from benchmarks.targets import LABELS
-
-if TYPE_CHECKING:
-    from benchmarks.report import Run
 
 OURS, THEIRS = "#2b6cb0", "#a0aec0"
 BARS = [
@@ -20,16 +16,16 @@ BARS = [
 ]  # fmt: skip
 
 
-def draw(run: Run, path: Path) -> None:
+def draw(figures: dict[str, list[float]], path: Path) -> None:
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "mailferry"  # the same figures make the same file
     from matplotlib import pyplot
 
-    shown = [key for key in BARS if run.figures.get(key)]
-    medians = [statistics.median(run.figures[key]) for key in shown]
+    shown = [key for key in BARS if figures.get(key)]
+    medians = [statistics.median(figures[key]) for key in shown]
     errors = [
-        [median - min(run.figures[key]) for key, median in zip(shown, medians, strict=True)],
-        [max(run.figures[key]) - median for key, median in zip(shown, medians, strict=True)],
+        [median - min(figures[key]) for key, median in zip(shown, medians, strict=True)],
+        [max(figures[key]) - median for key, median in zip(shown, medians, strict=True)],
     ]
     figure, axes = pyplot.subplots(figsize=(9, 0.45 * len(shown) + 1.2))
     colours = [OURS if LABELS[key][0].startswith("(") else THEIRS for key in shown]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import partial
 
 from benchmarks import mail
 from benchmarks.bench import Bench
-from benchmarks.daemon import accepted, check_all_sent, relay
+from benchmarks.daemon import check_all_sent, relay
 from benchmarks.sink import sink
 from tests.support.daemon import Daemon
 
@@ -16,14 +14,22 @@ BATCH = 500
 DISTINCT = 8  # bodies of batches that are made once, and posted in turn
 
 
-def drain(bench: Bench, processes: int) -> None:
-    with sink(bench.folder) as target, relay(bench.folder, target, web_concurrency=processes) as daemon:
-        fill(daemon, bench.sizes.backlog)
+def drain(bench: Bench, key: str, count: int, **settings: int) -> None:
+    with sink(bench.folder) as target, relay(bench.folder, target, **settings) as daemon:
+        fill(daemon, count)
         began = time.time()
         daemon.post("/api/queue/resume")
-        ended = target.wait_for(accepted(daemon))
+        ended = target.wait_for(count)
         check_all_sent(daemon, target)
-    bench.record(f"c.{processes}", bench.sizes.backlog / (ended - began))
+    bench.record(key, count / (ended - began))
+
+
+def one_process(bench: Bench) -> None:
+    drain(bench, "c.1", bench.sizes.backlog, web_concurrency=1)
+
+
+def two_processes(bench: Bench) -> None:
+    drain(bench, "c.2", bench.sizes.backlog, web_concurrency=2)
 
 
 def fill(daemon: Daemon, count: int) -> None:
@@ -33,7 +39,3 @@ def fill(daemon: Daemon, count: int) -> None:
     for number in range(0, count, BATCH):
         body = bodies[number // BATCH % DISTINCT]
         daemon.post("/api/emails/batch", {**body, "emails": body["emails"][: count - number]})
-
-
-one_process: Callable[[Bench], None] = partial(drain, processes=1)
-two_processes: Callable[[Bench], None] = partial(drain, processes=2)

@@ -25,10 +25,9 @@ class Stream:
     per_request: int = 1
 
 
-def accepting(bench: Bench, stream: Stream, seconds: int) -> None:
+def accepting(bench: Bench, stream: Stream, seconds: int, **settings: int) -> None:
     """Accepting alone: delivery is paused."""
-    with relay(bench.folder, None) as daemon, sink(bench.folder) as target:
-        daemon.add_config(target.port)
+    with sink(bench.folder) as target, relay(bench.folder, target, **settings) as daemon:
         daemon.post("/api/queue/pause")
         posted = _post(daemon.url, stream, seconds)
         bench.record(f"{stream.key}.accepting", posted.rate * stream.per_request)
@@ -36,9 +35,9 @@ def accepting(bench: Bench, stream: Stream, seconds: int) -> None:
         bench.record(f"{stream.key}.accepting.p99_ms", posted.p99_ms)
 
 
-def end_to_end(bench: Bench, stream: Stream, seconds: int) -> None:
+def end_to_end(bench: Bench, stream: Stream, seconds: int, **settings: int) -> None:
     """Accepting and delivering at once, from the first POST until the last email has arrived."""
-    with sink(bench.folder) as target, relay(bench.folder, target) as daemon:
+    with sink(bench.folder) as target, relay(bench.folder, target, **settings) as daemon:
         posted = _post(daemon.url, stream, seconds)
         meanwhile = target.count()
         time.sleep(LAST_ANSWERS)
