@@ -44,9 +44,9 @@ MARGIN = 2  # seconds of load around what is sampled
 # Asked from the innermost frame outwards; frames read `function (/path/file.py:line)`.
 PARTS = {
     "SMTP": r"/services/smtp/|/workers/connections\.py|/services/outcome\.py|/services/judgement\.py",
-    "MIME": r"/utils/mime|/utils/html_t|/services/compose\.py|/email/[a-z_]+\.py",
+    "MIME": r"/utils/mime|/utils/html_t|/services/(compose|prepare)\.py|/email/[a-z_]+\.py",
     "storage": r"/models/|peewee|/playhouse/|insert \(.*/services/submission\.py|/utils/filelock\.py"
-    r"|/services/(claim|record|settle|quota|health|routing|readiness|switches|leased)\.py",
+    r"|/services/(claim|record|settle|delivered|quota|health|routing|readiness|switches|leased)\.py",
     "validation": r"pydantic|/controllers/schemas/|/controllers/bodies\.py|/utils/addresses\.py|email_validator"
     r"|/services/(submission|message_size)\.py",
     "logs": r"/logging/|/utils/logs\.py",

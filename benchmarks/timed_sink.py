@@ -1,14 +1,20 @@
-"""A small SMTP server that prints time.monotonic_ns() of each 250 to a message, a line each.
+"""A small SMTP server that tells when it answered each message with 250, where smtp-sink only counts.
 
-python -m benchmarks.timed_sink PORT
+python -m benchmarks.timed_sink PORT       prints time.monotonic_ns() of each, a line each
 """
 
 from __future__ import annotations
 
 import contextlib
 import socketserver
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.processes import ROOT
+from tests.support.daemon import free_port
 
 
 class Session(socketserver.StreamRequestHandler):
@@ -39,6 +45,38 @@ class Session(socketserver.StreamRequestHandler):
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
+
+
+class TimedSink:
+    """The server as a process of its own; its clock is the one that all processes share."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self._process = process
+        self.port = port
+
+    def arrival(self) -> float:
+        """When the next message was answered, in seconds of time.monotonic(). Waits for it."""
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline()) / 1e9
+
+
+@contextmanager
+def timed_sink() -> Iterator[TimedSink]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.timed_sink", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        process.stdout.readline()
+        yield TimedSink(process, port)
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ The database is filled by copying one email that the relay itself has stored, so
 from __future__ import annotations
 
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -21,11 +22,10 @@ from pysqlite3 import dbapi2 as sqlite
 from benchmarks import mail
 from benchmarks.bench import Bench
 from benchmarks.daemon import add_config
-from benchmarks.processes import ROOT
-from benchmarks.sink import sink
+from benchmarks.processes import ROOT, wait_until
+from benchmarks.timed_sink import timed_sink
 from tests.support.daemon import Daemon
 
-PROBES = 200  # of each kind
 NUMBER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
 
 
@@ -41,11 +41,12 @@ def measure(bench: Bench, key: str, fill: Callable[[Path], None], history: int =
     home = Path(mkdtemp(dir=bench.folder))
     database = home / "data" / "mailferry.db"
     daemon = Daemon(home, min_free_mb=200)
-    with sink(bench.folder) as target:
+    with timed_sink() as target:
         with daemon:
             add_config(daemon, target.port)
             daemon.post("/api/emails", mail.body(1, unique=False))
-            target.wait_for(1)
+            target.arrival()
+            wait_until(lambda: _sent(database), "the first email to be recorded", 10)
             daemon.post("/api/queue/pause")
             daemon.post("/api/emails", mail.body(2, unique=False))
         if history:
@@ -57,21 +58,30 @@ def measure(bench: Bench, key: str, fill: Callable[[Path], None], history: int =
             bench.record(f"{key}.ready_s", time.monotonic() - began)
             look(bench, key, daemon)
     bench.record(f"{key}.disk_mb", database.stat().st_size / 1e6)
-    for path in database.parent.iterdir():
-        path.unlink() if path.is_file() else None
+    shutil.rmtree(home)
+
+
+def _sent(database: Path) -> bool:
+    with closing(sqlite.connect(str(database), timeout=30)) as connection:
+        return connection.execute("SELECT 1 FROM emails WHERE state = 'sent'").fetchone() is not None
 
 
 def look(bench: Bench, key: str, daemon: Daemon) -> None:
+    probes = bench.sizes.idle
     newest = daemon.post("/api/emails", mail.body(3, unique=False))["email_id"]
-    bench.record(f"{key}.accept", median_ms(lambda n: daemon.post("/api/emails", mail.body(n, unique=False))))
+    bench.record(
+        f"{key}.accept", median_ms(probes, lambda n: daemon.post("/api/emails", mail.body(n, unique=False)))
+    )
     chance = random.Random(1)
-    bench.record(f"{key}.status", median_ms(lambda _: daemon.get(f"/api/emails/{chance.randint(1, newest)}")))
-    bench.record(f"{key}.queue_page", median_ms(lambda _: daemon.get("/api/queue"), 10))
+    bench.record(
+        f"{key}.status", median_ms(probes, lambda _: daemon.get(f"/api/emails/{chance.randint(1, newest)}"))
+    )
+    bench.record(f"{key}.queue_page", median_ms(10, lambda _: daemon.get("/api/queue")))
     memory = sum(psutil.Process(one.pid).memory_info().rss for one in daemon.workers())
     bench.record(f"{key}.memory", memory / 1e6)
 
 
-def median_ms(probe: Callable[[int], object], count: int = PROBES) -> float:
+def median_ms(count: int, probe: Callable[[int], object]) -> float:
     took = []
     for number in range(count):
         began = time.monotonic()

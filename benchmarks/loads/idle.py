@@ -4,53 +4,16 @@ from __future__ import annotations
 
 import smtplib
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from benchmarks import mail
 from benchmarks.bench import SENDER, Bench
 from benchmarks.daemon import add_config, relay
-from benchmarks.processes import ROOT
-from tests.support.daemon import free_port
+from benchmarks.timed_sink import TimedSink, timed_sink
 
 PAUSE = 0.03  # idle in between
 NAME = "script.test"  # else smtplib looks up this machine's name for every connection
 WARM_UP = 5  # the first emails open connections and fill caches
-
-
-class TimedSink:
-    """A sink in a process of its own that tells when it answered 250, on the clock that all processes share."""
-
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self._process = process
-        self.port = port
-
-    def arrival(self) -> float:
-        """When the next message was answered, in seconds of time.monotonic(). Waits for it."""
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline()) / 1e9
-
-
-@contextmanager
-def timed_sink() -> Iterator[TimedSink]:
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.timed_sink", str(port)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        process.stdout.readline()
-        yield TimedSink(process, port)
-    finally:
-        process.terminate()
-        process.wait(10)
-        process.stdout.close()
 
 
 def one_at_a_time(bench: Bench) -> None:
