@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import models
-from models.database import database, write
+from models.database import database, run, write
 from models.service import Instance
 from services import claim as claims
 from services import record, switches
@@ -21,6 +21,7 @@ from utils.clock import now_ms
 
 ROUNDS = 300
 BATCH = 10
+INSTANCE = 1_000_000  # an id that no daemon here has
 
 
 def median_claim() -> float:
@@ -29,7 +30,7 @@ def median_claim() -> float:
     for _ in range(ROUNDS):
         began = time.perf_counter()
         (config,) = claims.candidates(now_ms())
-        claim = claims.claim(config.id, 1_000_000, now_ms(), BATCH, connected=True)
+        claim = claims.claim(config.id, INSTANCE, now_ms(), BATCH, connected=True)
         took.append(time.perf_counter() - began)
         assert claim is not None and len(claim.emails) == BATCH
         record.give_back([one.id for one in claim.emails], claim.lease, now_ms())
@@ -38,11 +39,11 @@ def median_claim() -> float:
 
 def main() -> None:
     models.initialize_db(Path(sys.argv[1]))
-    write(lambda: Instance.create(id=1_000_000, boot_id="b", lock_name="none", host="h", pid=1, started_at=0))
+    write(lambda: Instance.create(id=INSTANCE, boot_id="b", lock_name="none", host="h", pid=1, started_at=0))
     switches.resume_relay(now_ms())
     print(median_claim() * 1e3)
     switches.pause_relay(now_ms())
-    write(lambda: Instance.delete_by_id(1_000_000))
+    write(lambda: run("DELETE FROM instances WHERE id = ?", INSTANCE))
     database.close_writer()
     database.close()
 

@@ -31,13 +31,13 @@ NUMBER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i
 
 def growth(bench: Bench) -> None:
     for count in bench.sizes.queued:
-        measure(bench, f"growth.{count}", lambda database, count=count: fill_queue(database, count))
+        measure(bench, f"growth.{count}", count)
     if bench.history:
-        queued = bench.sizes.queued[0]
-        measure(bench, "growth.history", lambda database: fill_queue(database, queued), bench.history)
+        measure(bench, "growth.history", bench.sizes.queued[0], bench.history)
 
 
-def measure(bench: Bench, key: str, fill: Callable[[Path], None], history: int = 0) -> None:
+def measure(bench: Bench, key: str, queued: int, history: int = 0) -> None:
+    """`queued` emails that wait, after `history` that were sent."""
     home = Path(mkdtemp(dir=bench.folder))
     database = home / "data" / "mailferry.db"
     daemon = Daemon(home, min_free_mb=200)
@@ -51,7 +51,7 @@ def measure(bench: Bench, key: str, fill: Callable[[Path], None], history: int =
             daemon.post("/api/emails", mail.body(2, unique=False))
         if history:
             fill_history(database, history)
-        fill(database)
+        fill_queue(database, queued)
         bench.record(f"{key}.claim", claim_ms(database))
         began = time.monotonic()
         with daemon:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks import mail, wrk
 from benchmarks.bench import Bench
@@ -55,7 +56,7 @@ def _post(url: str, stream: Stream, seconds: int) -> wrk.Posted:
     return wrk.post(url + stream.path, stream.bodies, connections=stream.connections, seconds=seconds)
 
 
-def single_bodies(folder: Path, name: str = "single", count: int = 200, **options: int) -> Path:
+def single_bodies(folder: Path, name: str = "single", count: int = 200, **options: Any) -> Path:
     path = folder / f"{name}.jsonl"
     if not path.exists():
         mail.write_bodies(path, [mail.body(number, **options) for number in range(count)])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks import mail
 from benchmarks.bench import SENDER, Bench
@@ -16,7 +17,7 @@ from benchmarks.sink import sink
 SESSIONS = 20
 
 
-def message(bench: Bench, name: str = "message", **options: int) -> Path:
+def message(bench: Bench, name: str = "message", **options: Any) -> Path:
     """A file with the message that the relay makes of such an email, as it goes over the wire."""
     path = bench.folder / f"{name}.eml"
     if not path.exists():
