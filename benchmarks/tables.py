@@ -76,15 +76,14 @@ def distance(figures: Figures) -> str:
 def growth(figures: Figures) -> str:
     rows = []
     for key in _keys(figures, "growth.", ".claim"):
-        size = key.rpartition(".")[2]
-        milliseconds = [_one(figures, f"{key}.{name}") for name in ("claim", "accept", "status")]
+        queued, _, sent = key.removeprefix("growth.").partition("+")
+        times = [_one(figures, f"{key}.{name}") for name in ("claim", "accept", "status", "queue_page")]
         rows.append([
-            f"{int(size):,} queued" if size.isdigit() else size,
-            *(f"{one:.2f} ms" for one in milliseconds),
-            f"{_one(figures, f'{key}.memory'):.0f} MB", f"{_one(figures, f'{key}.disk_mb'):,.0f} MB",
+            f"{int(queued):,} queued" + (f", {int(sent):,} sent" if sent else ""), *(f"{one:.2f} ms" for one in times),
+            f"{_one(figures, f'{key}.memory_mb'):.0f} MB", f"{_one(figures, f'{key}.disk_mb'):,.0f} MB",
             f"{_one(figures, f'{key}.ready_s'):.1f} s",
         ])  # fmt: skip
-    return _table(["", "claim of 10", "accept", "status", "memory", "on disk", "start"], rows)
+    return _table(["", "claim of 10", "accept", "status", "queue's page", "memory", "on disk", "start"], rows)
 
 
 def tuning(figures: Figures) -> str:

@@ -75,7 +75,7 @@ TARGETS = [
     Target("200 ms away, to the limit", "distance.200", "distance.200.limit", 0.9),
     Target("claim, 1,000,000 queued to 1,000", "growth.1000000.claim", "growth.1000.claim", 1.3, True),
     Target("accept, 1,000,000 queued to 1,000", "growth.1000000.accept", "growth.1000.accept", 1.3, True),
-    Target("daemon's memory at 1,000,000 queued", "growth.1000000.memory", "", 200, True, unit="MB"),
+    Target("daemon's memory at 1,000,000 queued", "growth.1000000.memory_mb", "", 200, True, unit="MB"),
 ]  # fmt: skip
 OTHERS = [
     Target("(a) end to end, to Celery on Redis", "a.end_to_end", "celery", 1),

@@ -30,55 +30,62 @@ NUMBER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i
 
 
 def growth(bench: Bench) -> None:
-    for count in bench.sizes.queued:
-        measure(bench, f"growth.{count}", count)
-    if bench.history:
-        measure(bench, "growth.history", bench.sizes.queued[0], bench.history)
+    """Databases of all lengths are made first, and then looked at in turn, round by round."""
+    sizes = bench.sizes
+    lengths = [(queued, 0) for queued in sizes.queued]
+    if sizes.history:
+        lengths.append((sizes.queued[0], sizes.history))
+    daemons = {(queued, sent): made(bench.folder, queued, sent) for queued, sent in lengths}
+    for _ in range(sizes.rounds):
+        for (queued, sent), daemon in daemons.items():
+            look(bench, f"growth.{queued}" + (f"+{sent}" if sent else ""), daemon)
+    for daemon in daemons.values():
+        shutil.rmtree(daemon.folder)
 
 
-def measure(bench: Bench, key: str, queued: int, history: int = 0) -> None:
-    """`queued` emails that wait, after `history` that were sent."""
-    home = Path(mkdtemp(dir=bench.folder))
+def made(folder: Path, queued: int, sent: int = 0) -> Daemon:
+    """A daemon that is not running, with `queued` emails that wait, after `sent` that went; the queue is paused."""
+    home = Path(mkdtemp(dir=folder))
     database = home / "data" / "mailferry.db"
     daemon = Daemon(home, min_free_mb=200)
-    with timed_sink() as target:
-        with daemon:
-            add_config(daemon, target.port)
-            daemon.post("/api/emails", mail.body(1, unique=False))
-            target.arrival()
-            wait_until(lambda: _sent(database), "the first email to be recorded", 10)
-            daemon.post("/api/queue/pause")
-            daemon.post("/api/emails", mail.body(2, unique=False))
-        if history:
-            fill_history(database, history)
-        fill_queue(database, queued)
-        bench.record(f"{key}.claim", claim_ms(database))
-        began = time.monotonic()
-        with daemon:
-            bench.record(f"{key}.ready_s", time.monotonic() - began)
-            look(bench, key, daemon)
-    bench.record(f"{key}.disk_mb", database.stat().st_size / 1e6)
-    shutil.rmtree(home)
-
-
-def _sent(database: Path) -> bool:
-    with closing(sqlite.connect(str(database), timeout=30)) as connection:
-        return connection.execute("SELECT 1 FROM emails WHERE state = 'sent'").fetchone() is not None
+    with timed_sink() as target, daemon:
+        add_config(daemon, target.port)
+        daemon.post("/api/emails", mail.body(1, unique=False))
+        target.arrival()
+        wait_until(lambda: _holds(database, "sent"), "the first email to be recorded", 10)
+        daemon.post("/api/queue/pause")
+        daemon.post("/api/emails", mail.body(2, unique=False))
+    if sent:
+        fill_history(database, sent)
+    fill_queue(database, queued)
+    return daemon
 
 
 def look(bench: Bench, key: str, daemon: Daemon) -> None:
-    probes = bench.sizes.idle
-    newest = daemon.post("/api/emails", mail.body(3, unique=False))["email_id"]
-    bench.record(
-        f"{key}.accept", median_ms(probes, lambda n: daemon.post("/api/emails", mail.body(n, unique=False)))
-    )
-    chance = random.Random(1)
-    bench.record(
-        f"{key}.status", median_ms(probes, lambda _: daemon.get(f"/api/emails/{chance.randint(1, newest)}"))
-    )
-    bench.record(f"{key}.queue_page", median_ms(10, lambda _: daemon.get("/api/queue")))
-    memory = sum(psutil.Process(one.pid).memory_info().rss for one in daemon.workers())
-    bench.record(f"{key}.memory", memory / 1e6)
+    database = daemon.folder / "data" / "mailferry.db"
+    bench.record(f"{key}.claim", claim_ms(database))
+    began = time.monotonic()
+    with daemon:
+        bench.record(f"{key}.ready_s", time.monotonic() - began)
+        probes, chance = bench.sizes.idle, random.Random(1)
+        newest = daemon.post("/api/emails", mail.body(3, unique=False))["email_id"]
+        bench.record(
+            f"{key}.accept",
+            median_ms(probes, lambda n: daemon.post("/api/emails", mail.body(n, unique=False))),
+        )
+        bench.record(
+            f"{key}.status",
+            median_ms(probes, lambda _: daemon.get(f"/api/emails/{chance.randint(1, newest)}")),
+        )
+        bench.record(f"{key}.queue_page", median_ms(10, lambda _: daemon.get("/api/queue")))
+        memory = sum(psutil.Process(one.pid).memory_info().rss for one in daemon.workers())
+        bench.record(f"{key}.memory_mb", memory / 1e6)
+    bench.record(f"{key}.disk_mb", database.stat().st_size / 1e6)
+
+
+def _holds(database: Path, state: str) -> bool:
+    with closing(sqlite.connect(str(database), timeout=30)) as connection:
+        return connection.execute("SELECT 1 FROM emails WHERE state = ?", (state,)).fetchone() is not None
 
 
 def median_ms(count: int, probe: Callable[[int], object]) -> float:

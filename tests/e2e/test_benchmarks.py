@@ -28,7 +28,7 @@ def test_one_idle_email_is_timed_beside_smtplib(tmp_path: Path) -> None:
 
 def test_a_long_queue_and_history_are_copies_that_the_relay_can_read_and_claim(tmp_path: Path) -> None:
     bench = Bench(tmp_path, SMALL)
-    growth.measure(bench, "growth.60", 60, history=30)
+    growth.look(bench, "growth.60", growth.made(tmp_path, 60, 30))
     assert "| 60 queued |" in tables(bench.figures)
 
 
