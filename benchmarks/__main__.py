@@ -47,7 +47,7 @@ def main() -> int:
         print(report.as_text(run))
         if options.write:
             report.write(run)
-    return 0
+    return 1 if run.failures else 0
 
 
 def _parser() -> argparse.ArgumentParser:

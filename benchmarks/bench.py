@@ -45,6 +45,7 @@ class Bench:
     folder: Path
     sizes: Sizes
     figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    failures: list[str] = field(default_factory=list)  # parts that could not be measured, and why
 
     def record(self, key: str, value: float) -> None:
         self.figures[key].append(value)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import fields
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -12,14 +13,22 @@ from typing import Any
 from pysqlite3 import dbapi2 as sqlite
 
 from benchmarks.sink import Sink
+from config import Settings
 from tests.support.daemon import Daemon
 
 CONNECTIONS = 10
 MESSAGES_PER_CONNECTION = 1_000
-DIFFERENCES = (
-    f"the product's defaults, but: SANDBOX=off, an SMTP config with max_connections={CONNECTIONS} and"
-    f" max_messages_per_connection={MESSAGES_PER_CONNECTION:,}"
-)
+SHOWN = ("web_concurrency", "web_threads", "queue_workers")
+
+
+def about_daemon() -> str:
+    """What a figure depends on, for the report."""
+    defaults = {one.name: one.metadata["default"] for one in fields(Settings)}
+    named = ", ".join(f"{name.upper()}={defaults[name]}" for name in SHOWN)
+    return (
+        f"The daemon has its defaults ({named}), but for SANDBOX=off and what is named; its SMTP config has"
+        f" max_connections={CONNECTIONS} and max_messages_per_connection={MESSAGES_PER_CONNECTION:,}"
+    )
 
 
 @contextmanager
@@ -43,11 +52,9 @@ def add_config(daemon: Daemon, port: int, connections: int = CONNECTIONS) -> int
 
 def one(daemon: Daemon, sql: str) -> Any:
     """The first value that a statement finds in the daemon's database."""
-    with_ = sqlite.connect(str(daemon.folder / "data" / "mailferry.db"), timeout=30)
-    try:
-        return with_.execute(sql).fetchone()[0]
-    finally:
-        with_.close()
+    path = daemon.folder / "data" / "mailferry.db"
+    with closing(sqlite.connect(str(path), timeout=30)) as connection:
+        return connection.execute(sql).fetchone()[0]
 
 
 def accepted(daemon: Daemon) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -62,5 +63,10 @@ def run(bench: Bench, names: list[str]) -> None:
 
 
 def _run(bench: Bench, name: str, when: str) -> None:
+    """A part that fails is reported, and costs the others nothing."""
     print(f"{name}: {PARTS[name].about} ({when})", flush=True)
-    PARTS[name].run(bench)
+    try:
+        PARTS[name].run(bench)
+    except Exception as exc:
+        traceback.print_exc()
+        bench.failures.append(f"{name} ({when}): {type(exc).__name__}: {exc}")

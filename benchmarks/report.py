@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.bench import Bench
-from benchmarks.daemon import DIFFERENCES
+from benchmarks.daemon import about_daemon
 from benchmarks.processes import ROOT
 from benchmarks.tables import tables
 
@@ -30,6 +30,7 @@ class Run:
     parts: list[str]
     sizes: dict[str, object]
     figures: dict[str, list[float]]
+    failures: list[str]
 
     @classmethod
     def of(cls, bench: Bench, names: list[str], arguments: list[str]) -> Run:
@@ -41,6 +42,7 @@ class Run:
             parts=names,
             sizes=asdict(bench.sizes),
             figures=dict(bench.figures),
+            failures=bench.failures,
         )
 
 
@@ -62,10 +64,11 @@ def _machine() -> str:
 
 
 def as_text(run: Run) -> str:
+    failures = "".join(f"**Not measured:** {one}\n\n" for one in run.failures)
     return (
         f"`{run.command}`, {run.date}, commit {run.commit}. {run.machine}.\n"
-        f"Accepts and claims are fsynced (`synchronous=FULL`). The daemon has {DIFFERENCES}.\n\n"
-        f"{tables(run.figures)}\n"
+        f"Accepts and claims are fsynced (`synchronous=FULL`). {about_daemon()}.\n\n"
+        f"{failures}{tables(run.figures)}\n"
     )
 
 

@@ -67,7 +67,7 @@ def postfix(folder: Path, sink_port: int) -> Iterator[int]:
 def _services(port: int) -> str:
     """The master.cf of the package, without chroot, listening on a port of our own."""
     lines = []
-    for line in (SYSTEM / "master.cf").read_text().splitlines():
+    for line in (SYSTEM / "master.cf.proto").read_text().splitlines():
         fields = line.split()
         if line[:1] in ("#", " ", "\t", "") or len(fields) < 8:
             continue
