@@ -18,6 +18,7 @@ BARS = [
 def draw(figures: dict[str, list[float]], path: Path) -> None:
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "mailferry"  # the same figures make the same file
+    mpl.rcParams["svg.fonttype"] = "none"  # letters stay letters: a small file whose changes can be read
     from matplotlib import pyplot
 
     shown = [key for key in BARS if figures.get(key)]

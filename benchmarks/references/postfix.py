@@ -5,6 +5,7 @@ An instance of its own: configuration, queue, data and port are not those of the
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -44,6 +45,8 @@ message_size_limit = 50000000
 @contextmanager
 def postfix(folder: Path, sink_port: int) -> Iterator[int]:
     """The port it listens on."""
+    if os.geteuid() != 0:
+        raise PermissionError("only root can start Postfix")
     home, port = Path(mkdtemp(dir=folder)), free_port()
     home.chmod(0o755)
     config = home / "config"
