@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks import profile
 from benchmarks.bench import Bench
 from benchmarks.loads import backlog, distance, growth, idle, stream, tuning
-from benchmarks.references import bulk_insert, celery_redis, echo, postfix, senders
+from benchmarks.references import bulk_insert, celery_redis, disk, echo, postfix, senders
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Part:
 
 
 PARTS = {
+    "disk": Part(disk.fsync, "an fsync of 4 KB", each_round=True),
     "limit": Part(senders.limit, "smtp-source straight to smtp-sink", each_round=True),
     "smtplib": Part(senders.smtplib_loop, "a plain script on one kept connection", each_round=True),
     "c1": Part(backlog.one_process, "draining a stored backlog", each_round=True, needs=("smtplib",)),
@@ -31,7 +32,7 @@ PARTS = {
     "b": Part(stream.batches, "500 emails a POST, 4 connections", each_round=True, needs=("postfix", "bulk")),
     "bulk": Part(bulk_insert.bulk_insert, "SQLite's own insert of the same rows", each_round=True),
     "celery": Part(celery_redis.celery, "Celery on Redis, a task an email", each_round=True),
-    "d": Part(idle.one_at_a_time, "one email on an idle relay"),
+    "d": Part(idle.one_at_a_time, "one email on an idle relay", each_round=True),
     "e": Part(stream.many_recipients, "20 recipients an email", needs=("postfix20",)),
     "postfix20": Part(postfix.many_recipients, "the same through Postfix"),
     "f": Part(stream.large, "attachments of 1 MB", needs=("postfix1mb",)),

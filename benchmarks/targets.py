@@ -36,6 +36,7 @@ LABELS = {
     "celery": ("Celery on Redis with smtplib, end to end (not durable)", "emails/s"),
     "celery.accepting": ("Celery on Redis, accepting meanwhile", "emails/s"),
     "limit": ("smtp-source straight to smtp-sink", "emails/s"),
+    "fsync": ("4 KB appended and fsynced, median", "ms"),
 }
 
 

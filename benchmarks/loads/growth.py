@@ -78,9 +78,16 @@ def look(bench: Bench, key: str, daemon: Daemon) -> None:
             median_ms(probes, lambda _: daemon.get(f"/api/emails/{chance.randint(1, newest)}")),
         )
         bench.record(f"{key}.queue_page", median_ms(10, lambda _: daemon.get("/api/queue")))
-        memory = sum(psutil.Process(one.pid).memory_info().rss for one in daemon.workers())
-        bench.record(f"{key}.memory_mb", memory / 1e6)
+        bench.record(f"{key}.memory_mb", memory_mb(daemon))
     bench.record(f"{key}.disk_mb", database.stat().st_size / 1e6)
+
+
+def memory_mb(daemon: Daemon) -> float:
+    """Of all its processes; pages that they share count once (PSS)."""
+    (master,) = {worker.parent() for worker in daemon.workers()}
+    assert master is not None
+    processes: list[psutil.Process] = [master, *daemon.workers()]
+    return sum(float(one.memory_full_info().pss) for one in processes) / 1e6
 
 
 def _holds(database: Path, state: str) -> bool:
