@@ -2,15 +2,14 @@
 
     python -m benchmarks.profile [accepting] [draining] [--seconds 12] [--stacks FOLDER]
 
-py-spy samples the stacks of the one worker process, without stopping it; a sample counts for the part of its innermost
-frame that belongs to one. There are two figures for each part:
+py-spy samples the stack that holds the interpreter's lock in the one worker process. Only one thread can at a time, so
+a process gets through no more than one email in the sum of these times. A sample counts for the part of its innermost
+frame that belongs to one. Beside it stands what the kernel has counted: user time beyond the lock, which is SQLite's
+and what changing between threads costs, and time in the kernel, for sockets and files. All together are the process's CPU time per email.
 
-- cpu: its share of the samples of threads that were running or about to, times the CPU time that the kernel has counted
-  for the process. Threads that wait for a core count too, so that what wakes up often looks larger on a busy machine.
-- lock: the time it held the interpreter's lock, which only one thread can at a time. One process can deliver no more
-  than one email in the sum of these.
-
-Stacks are kept as `FOLDER/accepting.cpu.raw` and `.lock.raw`, for flame graphs.
+The process is not stopped for a sample, for that would change which thread gets the lock next; the few stacks that
+changed while they were read are taken to be like the others. Threads without the lock are not sampled, since their
+state does not tell those that work from those that were only just woken. Stacks are kept as `FOLDER/accepting.raw`.
 """
 
 from __future__ import annotations
@@ -38,7 +37,6 @@ from tests.support.daemon import Daemon
 
 RATE = 250  # samples a second
 HOTTEST = 25
-KINDS: dict[str, list[str]] = {"cpu": [], "lock": ["--gil"]}
 MARGIN = 2  # seconds of load around what is sampled
 
 # Asked from the innermost frame outwards; frames read `function (/path/file.py:line)`.
@@ -51,26 +49,34 @@ PARTS = {
     r"|/services/(submission|message_size)\.py",
     "logs": r"/logging/|/utils/logs\.py",
     "HTTP": r"gunicorn|/werkzeug/|/flask/|/apiflask/|/controllers/|/concurrent/futures/|/http/",
-    "delivery loop": r"/workers/|/services/deliver\.py",
+    "delivery loop": r"/workers/|/utils/hub\.py|/services/deliver\.py",
 }
 REST = "the rest"
+BEYOND, KERNEL, ALL = "without the lock", "in the kernel", "all"
 _PARTS = {name: re.compile(pattern) for name, pattern in PARTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Microseconds per email: `cpu` as the kernel counts it, in all and of it in the kernel; `parts`: cpu and lock.
-    `hottest`: (microseconds holding the lock, innermost frame)."""
+    """Microseconds per email. `parts`: with the interpreter's lock. `hottest`: the same by innermost frame."""
 
     emails: int
-    cpu: float
+    parts: dict[str, float]
+    beyond: float  # user time without it
     kernel: float
-    parts: dict[str, tuple[float, float]]
     hottest: list[tuple[float, str]]
 
     @property
     def lock(self) -> float:
-        return sum(lock for _, lock in self.parts.values())
+        return sum(self.parts.values())
+
+    @property
+    def rows(self) -> dict[str, float]:
+        return self.parts | {BEYOND: self.beyond, KERNEL: self.kernel}
+
+    @property
+    def cpu(self) -> float:
+        return sum(self.rows.values())
 
 
 def part_of(stack: str) -> str:
@@ -118,50 +124,36 @@ def _posting(bench: Bench, daemon: Daemon, seconds: int) -> Iterator[None]:
 
 def _sampled(daemon: Daemon, seconds: int, stacks: Path, count: Callable[[], int]) -> Profile:
     (worker,) = daemon.workers()
-    before, first = worker.cpu_times(), count()
-    samplers = {
-        kind: _sampler(worker.pid, seconds, stacks.with_suffix(f".{kind}.raw"), kind) for kind in KINDS
-    }
-    for process in samplers.values():
-        _, errors = process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"py-spy: {errors[-2000:]}")
-    after, last = worker.cpu_times(), count()
-    running, holding = (_samples(stacks.with_suffix(f".{kind}.raw")) for kind in KINDS)
-    emails = last - first
-    kernel = (after.system - before.system) / emails * 1e6
-    return summed(running, holding, emails, (after.user - before.user) / emails * 1e6 + kernel, kernel)
-
-
-def _sampler(pid: int, seconds: int, output: Path, kind: str) -> subprocess.Popen[str]:
     program = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or "py-spy"
-    command = [program, "record", "--nonblocking", "--pid", str(pid), "--duration", str(seconds), "--rate", str(RATE),
-               "--format", "raw", "--full-filenames", "--nolineno", "--output", str(output), *KINDS[kind]]  # fmt: skip
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    command = [program, "record", "--nonblocking", "--gil", "--pid", str(worker.pid), "--duration", str(seconds),
+               "--rate", str(RATE), "--format", "raw", "--full-filenames", "--nolineno", "--output", str(stacks)]  # fmt: skip
+    before, first = worker.cpu_times(), count()
+    done = subprocess.run(command, capture_output=True, text=True)
+    after, last = worker.cpu_times(), count()
+    if done.returncode:
+        raise RuntimeError(f"py-spy: {done.stderr[-2000:]}")
+    emails = last - first
+    user, kernel = ((now - then) / emails * 1e6 for now, then in zip(after[:2], before[:2], strict=True))
+    errors = re.search(r"Errors: (\d+)", done.stderr + done.stdout)
+    return summed(stacks.read_text(), int(errors[1]) if errors else 0, emails, user, kernel)
 
 
-def _samples(raw: Path) -> Counter[str]:
-    """stack → how often it was seen."""
-    samples: Counter[str] = Counter()
-    for line in raw.read_text().splitlines():
-        stack, _, count = line.rpartition(" ")
-        samples[stack] += int(count)
-    return samples
-
-
-def summed(running: Counter[str], holding: Counter[str], emails: int, cpu: float, kernel: float) -> Profile:
-    per_sample = (cpu / max(1, running.total()), 1e6 / RATE / emails)
-    parts = {name: [0.0, 0.0] for name in (*PARTS, REST)}
+def summed(raw: str, unread: int, emails: int, user: float, kernel: float) -> Profile:
+    """`raw`: a line a stack, with the number of samples it was seen in; `unread` more could not be read."""
+    parts: Counter[str] = Counter()
     leaves: Counter[str] = Counter()
-    for column, samples in enumerate((running, holding)):
-        for stack, count in samples.items():
-            parts[part_of(stack)][column] += count * per_sample[column]
-    for stack, count in holding.items():
-        leaves[stack.rpartition(";")[2]] += count
+    for line in raw.splitlines():
+        stack, _, count = line.rpartition(" ")
+        parts[part_of(stack)] += int(count)
+        leaves[stack.rpartition(";")[2]] += int(count)
+    sample = 1e6 / RATE / emails * (1 + unread / max(1, parts.total()))
     return Profile(
-        emails, cpu, kernel, {name: (one, other) for name, (one, other) in parts.items()},
-        [(count * per_sample[1], frame) for frame, count in leaves.most_common(HOTTEST)],
-    )  # fmt: skip
+        emails,
+        {name: parts[name] * sample for name in (*PARTS, REST)},
+        max(0.0, user - parts.total() * sample),
+        kernel,
+        [(count * sample, frame) for frame, count in leaves.most_common(HOTTEST)],
+    )
 
 
 def measured(bench: Bench) -> None:
@@ -172,10 +164,9 @@ def measured(bench: Bench) -> None:
 
 
 def record(bench: Bench, load: str, profile: Profile) -> None:
-    bench.record(f"cpu.{load}", profile.cpu)
-    for name, (cpu, lock) in profile.parts.items():
-        bench.record(f"cpu.{load}.{name}", cpu)
-        bench.record(f"lock.{load}.{name}", lock)
+    for name, micros in profile.rows.items():
+        bench.record(f"cpu.{load}.{name}", micros)
+    bench.record(f"cpu.{load}.{ALL}", profile.cpu)
 
 
 def main() -> None:
@@ -204,15 +195,14 @@ def main() -> None:
 
 def show(load: str, profile: Profile) -> None:
     print(
-        f"{load}: {profile.cpu:,.0f} µs of CPU an email, {profile.kernel:,.0f} of them in the kernel;"
-        f" {profile.lock:,.0f} µs with the interpreter's lock; {profile.emails:,} emails"
+        f"{load}: {profile.cpu:,.0f} µs of CPU an email, {profile.lock:,.0f} of them with the interpreter's lock;"
+        f" {profile.emails:,} emails"
     )
-    print(f"  {'':14} {'cpu':>9} {'lock':>9}")
-    for name, (cpu, lock) in profile.parts.items():
-        print(f"  {name:14} {cpu:6,.0f} µs {lock:6,.0f} µs")
+    for name, micros in profile.rows.items():
+        print(f"  {micros:8,.1f} µs  {name}")
     print("  innermost frames, with the lock:")
     for micros, frame in profile.hottest:
-        print(f"    {micros:6,.1f} µs  {frame}")
+        print(f"  {micros:8,.1f} µs  {frame}")
 
 
 if __name__ == "__main__":

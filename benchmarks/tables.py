@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
-from benchmarks.profile import PARTS, REST
+from benchmarks.profile import ALL, BEYOND, KERNEL, PARTS, REST
 from benchmarks.targets import LABELS, OTHERS, TARGETS, Target
 
 Figures = dict[str, list[float]]
@@ -96,15 +96,12 @@ def tuning(figures: Figures) -> str:
 
 
 def cpu(figures: Figures) -> str:
-    """`lock`: of it, with the interpreter's lock held, which one thread can at a time."""
-    loads = [load for load in ("accepting", "draining") if f"cpu.{load}" in figures]
-    header = [""] + [f"{load}, {kind}" for load in loads for kind in ("cpu", "lock")]
+    loads = [load for load in ("accepting", "draining") if f"cpu.{load}.{ALL}" in figures]
     rows = [
-        [part]
-        + [f"{_one(figures, f'{kind}.{load}.{part}'):,.0f}" for load in loads for kind in ("cpu", "lock")]
-        for part in (*PARTS, REST)
+        [part, *(f"{_one(figures, f'cpu.{load}.{part}'):,.0f} µs" for load in loads)]
+        for part in (*PARTS, REST, BEYOND, KERNEL, ALL)
     ]
-    return _table(header, rows) if loads else ""
+    return _table(["", *loads], rows) if loads else ""
 
 
 def _keys(figures: Figures, start: str, end: str) -> list[str]:
