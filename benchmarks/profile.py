@@ -4,8 +4,8 @@
 
 py-spy samples the stack that holds the interpreter's lock in the one worker process. Only one thread can at a time, so
 a process gets through no more than one email in the sum of these times. A sample counts for the part of its innermost
-frame that belongs to one. Beside it stands what the kernel has counted: user time beyond the lock, which is SQLite's
-and what changing between threads costs, and time in the kernel, for sockets and files. All together are the process's CPU time per email.
+frame that belongs to one. Beside it stands what the kernel has counted: user time without the lock, which SQLite and
+the change of threads take, and time in the kernel, for sockets and files. All together make the CPU time per email.
 
 The process is not stopped for a sample, for that would change which thread gets the lock next; the few stacks that
 changed while they were read are taken to be like the others. Threads without the lock are not sampled, since their
@@ -126,7 +126,8 @@ def _sampled(daemon: Daemon, seconds: int, stacks: Path, count: Callable[[], int
     (worker,) = daemon.workers()
     program = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or "py-spy"
     command = [program, "record", "--nonblocking", "--gil", "--pid", str(worker.pid), "--duration", str(seconds),
-               "--rate", str(RATE), "--format", "raw", "--full-filenames", "--nolineno", "--output", str(stacks)]  # fmt: skip
+               "--rate", str(RATE), "--format", "raw", "--full-filenames", "--nolineno",
+               "--output", str(stacks)]  # fmt: skip
     before, first = worker.cpu_times(), count()
     done = subprocess.run(command, capture_output=True, text=True)
     after, last = worker.cpu_times(), count()
