@@ -7,12 +7,14 @@ SOURCES = app.py config.py gunicorn.conf.py controllers models services utils wo
 # Programs that some tests start, by the name of their Debian package.
 TEST_TOOLS = faketime
 PYTEST_ARGS = --cov -n auto --dist worksteal
+BENCH_ARGS = --write
 
-.PHONY: help run test lint format tools clean
+.PHONY: help run test lint format tools bench clean
 
 help:
 	@echo 'make run      start the relay on 127.0.0.1:5000'
 	@echo 'make test     lint, check types, run all tests with coverage'
+	@echo 'make bench    measure against Postfix, smtplib, Flask and Celery: some 25 minutes'
 	@echo 'make lint     ruff and mypy alone'
 	@echo 'make format   let ruff put the code in order'
 	@echo 'make clean    remove $(VENV) and what tests and linters leave'
@@ -45,6 +47,11 @@ tools:
 	echo "Not installed:$$missing. Tests that need them will be skipped; to run them too:"; \
 	echo "    sudo apt-get install --no-install-recommends$$missing"
 
+# Small and quick: make bench BENCH_ARGS=--quick
+bench: $(VENV)/.installed-bench
+	@benchmarks/install.sh
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
 clean:
 	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -58,6 +65,11 @@ $(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(BIN)/python
 	@echo 'Installing requirements-dev.txt into $(VENV)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev requirements-bench.txt
+	@echo 'Installing requirements-bench.txt into $(VENV)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
 
 $(BIN)/python:
 	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11; do \

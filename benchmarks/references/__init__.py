@@ -1,0 +1,1 @@
+"""What the relay is compared with."""
