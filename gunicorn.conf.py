@@ -15,6 +15,7 @@ from typing import Any
 
 from config import SettingError, env_file, load
 from services import sandbox
+from services.presence import daemon_lock
 from services.relay import Policy, Relay
 from utils import logs
 from utils.clock import monotonic, now_ms
@@ -53,7 +54,7 @@ def on_starting(server: Any) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = settings.database_path.parent
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _lock = FileLock(folder / "daemon.lock")
+    _lock = FileLock(daemon_lock(settings.database_path))
     _take(_lock)
     from app import compose
     from models.database import database
