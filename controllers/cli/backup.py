@@ -17,6 +17,7 @@ from services.backup import back_up
 from services.backup_file import Report, inspect
 from services.restore import Plan, Restored
 from services.restore import restore as put_back
+from services.switches import note_backup
 from utils.clock import iso, now_ms
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -38,12 +39,14 @@ def backup(session: Session, to: Path | None, keep: int | None, as_json: bool) -
     url = str(session.settings.database_url)
     if url.startswith("postgres"):
         _dump(url, to or session.settings.data_dir / "backups", keep, as_json)
+        _note(session)
         return
     database: Path = session.settings.database_path
     with _progress("Copying") as progress:
         report, removed = back_up(
             database, to or database.parent / "backups", now_ms(), keep=keep, progress=progress
         )
+    _note(session)
     if as_json:
         print_json(report.as_dict() | {"removed": [str(one) for one in removed]})
         return
@@ -105,6 +108,15 @@ def restore(
         print_json(_as_dict(done))
     else:
         _explain(done, plan)
+
+
+def _note(session: Session) -> None:
+    """The backup is good even where the database cannot be written, such as on a full disk."""
+    try:
+        session.open_as_it_is()
+        note_backup(now_ms())
+    except Exception as exc:
+        click.echo(f"The backup's time could not be noted for the metrics: {exc}", err=True)
 
 
 def _dump(url: str, folder: Path, keep: int | None, as_json: bool) -> None:

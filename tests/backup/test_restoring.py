@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.database import database, row, rows, run, write
-from services import quota
+from services import metrics, quota
 from services.backup import BackupError, back_up
 from services.relay import Relay
 from services.restore import Plan, Restored, restore
@@ -255,3 +255,22 @@ def test_a_lost_key_is_told_before_anything_is_touched(relay: Relay, place: Path
     assert not (tmp_path / "new").exists()
     restore(file, tmp_path / "new" / "mailferry.db", other, Plan(without_key=True), LATER)
     assert (tmp_path / "new" / "mailferry.db").exists()
+
+
+def test_an_older_backup_is_brought_up_to_date(relay: Relay, lose: Lose) -> None:
+    add_config()
+    submit(relay, NOW)
+    run("DROP TABLE totals")
+    run("DELETE FROM schema_migrations WHERE name = '0002_totals'")
+    done = lose(Plan(resend=True))
+    assert done.report.pending == ["0002_totals"]
+    assert row("SELECT value FROM totals WHERE name = 'attempts_counted'") == (0,)
+    assert row("SELECT state FROM emails") == ("queued",)
+
+
+def test_the_total_of_accepted_mail_knows_of_the_gap(relay: Relay, lose: Lose) -> None:
+    add_config()
+    submit(relay, NOW)
+    lose()
+    submit(relay, LATER)
+    assert b"mailferry_accepted_total 2.0" in metrics.render(relay, LATER)[0]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ from tests.support.daemon import ROOT, Daemon
 from tests.support.relay import wait_for
 
 BURST = 600
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    made = Daemon(tmp_path, queue_workers=4)
+    yield made
+    made.__exit__()  # whatever went wrong, it does not run on
 
 
 def app(daemon: Daemon, *argv: str) -> Any:
@@ -43,9 +51,9 @@ def delivered(log: Path) -> Counter[str]:
 class Loss:
     """A relay under load is backed up, goes on, is killed and loses its data folder."""
 
-    def __init__(self, folder: Path, port: int, log: Path) -> None:
-        self.daemon = Daemon(folder, queue_workers=4)
-        self.daemon.start()
+    def __init__(self, daemon: Daemon, port: int, log: Path) -> None:
+        folder = daemon.folder
+        self.daemon = daemon.start()
         self.daemon.add_config(port, max_connections=2)
         with Load(self.daemon.url, 4, {}) as load:
             time.sleep(1.0)
