@@ -8,10 +8,11 @@ SOURCES = app.py config.py gunicorn.conf.py controllers models services utils wo
 TEST_TOOLS = faketime
 PYTEST_ARGS = --cov -n auto --dist worksteal
 
-.PHONY: help run test lint format tools clean
+.PHONY: help run install test lint format tools clean
 
 help:
 	@echo 'make run      start the relay on 127.0.0.1:5000'
+	@echo 'make install  make $(VENV) with what the relay needs, to be run by a supervisor'
 	@echo 'make test     lint, check types, run all tests with coverage'
 	@echo 'make lint     ruff and mypy alone'
 	@echo 'make format   let ruff put the code in order'
@@ -19,6 +20,8 @@ help:
 
 run: $(VENV)/.installed
 	@exec $(BIN)/python app.py
+
+install: $(VENV)/.installed
 
 test: lint tools
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
