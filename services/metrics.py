@@ -74,8 +74,7 @@ class _Page(Collector):
         counts = self._totals
         yield CounterMetricFamily("mailferry_accepted", "Emails accepted", _accepted())
         yield CounterMetricFamily("mailferry_sent", "Emails that ended as sent", counts["ended/sent"])
-        failed = counts["ended/failed"] + counts["events/expired"]
-        yield CounterMetricFamily("mailferry_failed", "Emails that ended as failed", failed)
+        yield CounterMetricFamily("mailferry_failed", "Emails that ended as failed", counts["ended/failed"])
         for name, about, label, words in (
             ("attempts", "Attempts to deliver, by what came of them", "outcome", OUTCOMES),
             ("events", "Events out of the ordinary, by type", "type", EVENTS),

@@ -79,14 +79,20 @@ def _count_attempts(up_to: int) -> bool:
 
 
 def _count_events(up_to: int) -> bool:
+    """Some end their email without an attempt of their own."""
     start, end = _next("events", up_to)
     if start >= end:
         return False
     found = Counter[str]()
-    for kind, number in rows(
-        "SELECT type, count(*) FROM events WHERE id > ? AND id <= ? GROUP BY type", start, end
-    ):
+    for kind, state, number in rows(
+        "SELECT v.type, e.state, count(*) FROM events v LEFT JOIN emails e ON e.id = v.email_id"
+        " AND e.finished_at = v.at AND v.type IN ('expired', 'resolved', 'late_reply')"
+        " WHERE v.id > ? AND v.id <= ? GROUP BY v.type, e.state",
+        start, end,
+    ):  # fmt: skip
         found[f"events/{kind}"] += number
+        if state in (State.SENT, State.FAILED):
+            found[f"ended/{state}"] += number
     return _counted("events", start, end, found)
 
 

@@ -22,3 +22,11 @@ def relay(tmp_path: Path) -> Iterator[Relay]:
 def place(relay: Relay) -> Path:
     """The database's file."""
     return relay.policy.data_dir / "mailferry.db"
+
+
+@pytest.fixture
+def woken(relay: Relay) -> list[bool]:
+    """Grows whenever the workers are woken."""
+    calls: list[bool] = []
+    relay.wake = lambda: calls.append(True)
+    return calls

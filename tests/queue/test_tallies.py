@@ -8,7 +8,7 @@ from models import Attempt, Email
 from models.database import write
 from services import actions, expire, metrics, tallies
 from services.relay import Relay
-from tests.queue.making import NOW, attempt, ended
+from tests.queue.making import NOW, attempt, change_recipient, ended
 from tests.support.relay import add_config, delivering, state, submit, wait_for
 from tests.support.sink import Sink
 from utils.clock import HOUR, SECOND, now_ms
@@ -84,15 +84,19 @@ def test_a_later_attempt_of_the_same_email_ends_it_once(relay: Relay) -> None:
     assert (totals["attempts/retry"], totals["attempts/sent"], totals["ended/sent"]) == (1, 1, 1)
 
 
-def test_expired_mail_failed_and_other_events_have_their_own_counter(relay: Relay) -> None:
+def test_mail_that_ends_without_an_attempt_counts_as_what_it_ended_as(relay: Relay) -> None:
     add_config()
     submit(relay, NOW, expires_at=NOW + SECOND)
+    half = submit(relay, NOW, expires_at=NOW + SECOND, to=["ann@example.com", "bob@example.com"])
+    change_recipient(half, 0, state="sent")
     actions.cancel(None, submit(relay, NOW), NOW)
     expire.expire_due(NOW + HOUR)
+    for outcome in ("sent", "failed", "failed"):
+        actions.resolve(None, ended(relay, "unknown"), outcome, NOW + HOUR)
     count_all()
     found = samples(relay)
-    assert found["mailferry_failed_total",] == 1
-    assert found["mailferry_events_total", "expired"] == found["mailferry_events_total", "cancelled"] == 1
+    assert (found["mailferry_sent_total",], found["mailferry_failed_total",]) == (2, 3)
+    assert [found["mailferry_events_total", one] for one in ("expired", "resolved", "cancelled")] == [2, 3, 1]
 
 
 def test_many_are_counted_in_steps_and_rows_that_are_gone_stay_counted(relay: Relay) -> None:
