@@ -64,17 +64,14 @@ def _count_attempts(up_to: int) -> bool:
     start, end = _next("attempts", up_to)
     if start >= end:
         return False
-    found = Counter[str]()
-    for outcome, state, took in rows(
+    new = rows(
         "SELECT a.outcome, e.state, e.finished_at - e.due_at FROM attempts a LEFT JOIN emails e"
         " ON e.id = a.email_id AND e.finished_at = a.finished_at WHERE a.id > ? AND a.id <= ?",
         start, end,
-    ):  # fmt: skip
-        found[f"attempts/{outcome}"] += 1
-        if state in (State.SENT, State.FAILED):
-            found[f"ended/{state}"] += 1
-        if state == State.SENT:
-            found.update(_histogram("delivery", [took], DELIVERY_BOUNDS))
+    )  # fmt: skip
+    found = _histogram("delivery", [took for _, state, took in new if state == State.SENT], DELIVERY_BOUNDS)
+    found.update(f"attempts/{outcome}" for outcome, _, _ in new)
+    found.update(f"ended/{state}" for _, state, _ in new if state in (State.SENT, State.FAILED))
     return _counted("attempts", start, end, found)
 
 
@@ -121,11 +118,9 @@ def _add(found: Counter[str]) -> None:
 
 def _histogram(name: str, times: list[int], bounds: tuple[int, ...]) -> Counter[str]:
     """How many ended within each bound and above the one before, and the sum in ms."""
-    found = Counter[str]()
-    for took in times:
-        place = bisect_left(bounds, took)
-        found[f"{name}/le/{bounds[place] if place < len(bounds) else 'more'}"] += 1
-        found[f"{name}/sum"] += max(0, took)
+    names = [f"{name}/le/{bound}" for bound in (*bounds, "more")]
+    found = Counter(names[bisect_left(bounds, took)] for took in times)
+    found[f"{name}/sum"] += sum(max(0, took) for took in times)
     return found
 
 
