@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from controllers.cli.context import Session, pass_session
-from controllers.cli.output import json_option, print_facts, print_json
+from controllers.cli.output import json_option, print_facts, print_json, progress_bar
 from services import pg_dump
 from services.backup import back_up
 from services.backup_file import Report, inspect
@@ -42,7 +40,7 @@ def backup(session: Session, to: Path | None, keep: int | None, as_json: bool) -
         _note(session)
         return
     database: Path = session.settings.database_path
-    with _progress("Copying") as progress:
+    with progress_bar("Copying") as progress:
         report, removed = back_up(
             database, to or database.parent / "backups", now_ms(), keep=keep, progress=progress
         )
@@ -193,15 +191,3 @@ def _explain(done: Restored, plan: Plan) -> None:
         click.echo(
             f"{name} counts as used up until {iso(until)}: what it sent since is not known (--usage backup)."
         )
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr where that is a terminal."""
-    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.length = total
-            bar.update(done - bar.pos)
-
-        yield show

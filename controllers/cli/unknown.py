@@ -7,7 +7,7 @@ from typing import Literal
 import click
 
 from controllers.cli.context import Session, pass_session
-from controllers.cli.output import json_option, print_json, print_table
+from controllers.cli.output import json_option, print_json, print_table, progress_bar
 from services import unknown
 from utils.clock import now_ms
 
@@ -69,7 +69,11 @@ def _decide(
     if bool(ids) == everything:
         raise click.UsageError("name ids, or --all")
     relay = session.open()
-    done = unknown.decide(relay, None if everything else ids, decision, now_ms())
+    total = unknown.listed(0)[0] if everything else len(ids)
+    with progress_bar("Settling") as show:
+        done = unknown.decide(
+            relay, None if everything else ids, decision, now_ms(), lambda done: show(done, total)
+        )
     left = 0 if everything else len(set(ids)) - done
     if as_json:
         print_json({"done": done, "left": left})
