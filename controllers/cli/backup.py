@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from controllers.cli.context import Session, pass_session
-from controllers.cli.output import json_option, print_facts, print_json, progress_bar
+from controllers.cli.output import emails, json_option, print_facts, print_json, progress_bar
 from services import pg_dump
 from services.backup import back_up
 from services.backup_file import Report, inspect
@@ -81,7 +81,8 @@ def verify(session: Session, file: Path, as_json: bool) -> int:
 )  # fmt: skip
 @click.option(
     "--usage", type=click.Choice(["most", "backup"]), default="most", show_default=True,
-    help="What limited accounts have sent since: the most they may have, so that no limit is passed, or nothing.",
+    help="What limited accounts have sent since: count the most they may have, so that no limit is passed, or only"
+    " what the backup knows.",
 )  # fmt: skip
 @click.option(
     "--nothing-ran-since",
@@ -171,22 +172,21 @@ def _explain(done: Restored, plan: Plan) -> None:
     if done.moved_aside:
         click.echo(f"The former database is kept: {done.moved_aside[0]}")
     if plan.nothing_ran_since:
-        click.echo(f"{changes.untouched:,} emails wait, and go on as they were.")
+        click.echo(f"Waiting, as they were: {emails(changes.untouched)}.")
         return
     if changes.held:
         click.echo(
-            f"{changes.held:,} emails waited then and may have been sent since: they are held as unknown. Look with"
+            f"Held as unknown: {emails(changes.held)} that waited then and may have been sent since. Look with"
             " `python app.py unknown list`, then send them (`unknown retry`) or settle them (`unknown resolve`)."
         )
     if changes.resent:
-        click.echo(f"{changes.resent:,} emails waited then and go now, some maybe a second time.")
+        click.echo(f"Going now, maybe a second time: {emails(changes.resent)} that waited then.")
     if changes.held and not report.running:
         click.echo(
             "No relay ran when it was taken: if none has run since, restore --force --nothing-ran-since."
         )
-    click.echo(
-        f"{changes.untouched:,} emails wait for a time that has not come. New ids begin at {changes.next_id:,}."
-    )
+    click.echo(f"Waiting for a time that has not come: {emails(changes.untouched)}.")
+    click.echo(f"New ids begin at {changes.next_id:,}.")
     for name, until in changes.limits.items():
         click.echo(
             f"{name} counts as used up until {iso(until)}: what it sent since is not known (--usage backup)."

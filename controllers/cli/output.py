@@ -57,6 +57,10 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
     console.print(table)
 
 
+def emails(count: int) -> str:
+    return f"{count:,} email{'' if count == 1 else 's'}"
+
+
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, where that is a terminal, to be told how much is done of how much."""

@@ -7,7 +7,7 @@ from typing import Literal
 import click
 
 from controllers.cli.context import Session, pass_session
-from controllers.cli.output import json_option, print_json, print_table, progress_bar
+from controllers.cli.output import emails, json_option, print_json, print_table, progress_bar
 from services import unknown
 from utils.clock import now_ms
 
@@ -26,14 +26,14 @@ def group() -> None:
 def list_(session: Session, limit: int, as_json: bool) -> None:
     """Tell how many there are, and show the oldest."""
     session.open()
-    total, emails = unknown.listed(limit)
+    total, shown = unknown.listed(limit)
     if as_json:
-        print_json({"total": total, "emails": emails})
+        print_json({"total": total, "emails": shown})
         return
-    print_table(("id", "accepted", "tenant", "subject", "reason"), [
-        (one["id"], one["created_at"], one["tenant_id"], one["subject"], one["reason"]) for one in emails
-    ])  # fmt: skip
-    click.echo(f"{len(emails)} of {total} shown.")
+    columns = ("id", "accepted", "tenant", "subject", "reason")
+    lines = [(one["id"], one["created_at"], one["tenant_id"], one["subject"], one["reason"]) for one in shown]
+    print_table(columns, lines)
+    click.echo(f"{len(shown)} of {total} shown.")
 
 
 @group.command()
@@ -78,8 +78,7 @@ def _decide(
     if as_json:
         print_json({"done": done, "left": left})
     else:
-        words = "are queued again" if decision == "retry" else f"are settled as {decision}"
-        click.echo(
-            f"{done} emails {words}." + (f" {left} are not unknown, or cannot be sent." if left else "")
-        )
+        click.echo(f"{'Queued again' if decision == 'retry' else f'Settled as {decision}'}: {emails(done)}.")
+        if left:
+            click.echo(f"Not unknown, or without content to send: {emails(left)}.")
     return 1 if left else 0

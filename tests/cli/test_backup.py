@@ -69,7 +69,7 @@ def test_restore_explains_what_it_held_and_how_to_go_on(run: CommandLine) -> Non
     lose(run)
     result = run("restore", str(file))
     assert result.status == 0, result.err
-    assert "3 emails waited then" in result.out and "unknown list" in result.out
+    assert "Held as unknown: 3 emails" in result.out and "unknown list" in result.out
     assert "--nothing-ran-since" in result.out, "no relay ran when it was taken"
     checks = {one["name"]: one["state"] for one in run("doctor", "--deep", "--json").json["checks"]}
     assert checks["database"] == checks["migrations"] == "ok"
@@ -81,7 +81,7 @@ def test_a_move_changes_nothing(run: CommandLine) -> None:
     with_mail(run)
     file = taken(run)
     lose(run)
-    assert "3 emails wait, and go on as they were" in run("restore", str(file), "--nothing-ran-since").out
+    assert "Waiting, as they were: 3 emails" in run("restore", str(file), "--nothing-ran-since").out
     assert run("queue", "--json").json["counts"]["queued"] == 3
     assert run("send", "--to", "a@b.de", "--text", "Hi", "--json").json["email_id"] == 4
 
@@ -104,9 +104,12 @@ def test_unknown_mail_is_settled_or_sent_again_by_hand(run: CommandLine) -> None
     run("restore", str(file))
     assert run("unknown", "retry").status == run("unknown", "retry", "1", "--all").status == 2
     assert run("unknown", "resolve", "sent", "1", "--json").json == {"done": 1, "left": 0}
-    assert run("unknown", "resolve", "failed", "2").out == "1 emails are settled as failed.\n"
+    assert run("unknown", "resolve", "failed", "2").out == "Settled as failed: 1 email.\n"
     again = run("unknown", "retry", "1", "3")
-    assert again.status == 1 and "1 emails are queued again. 1 are not unknown" in again.out
+    assert (
+        again.status == 1
+        and again.out == "Queued again: 1 email.\nNot unknown, or without content to send: 1 email.\n"
+    )
     assert run("unknown", "retry", "--all", "--json").json == {"done": 1, "left": 0}
     counts = run("queue", "--json").json["counts"]
     assert {state: count for state, count in counts.items() if count} == {"sent": 1, "failed": 1, "queued": 2}
