@@ -49,9 +49,10 @@ def back_up(
     if not database.exists():
         raise BackupError(f"there is no database at {database}: DATA_DIR or DATABASE_URL names another place")
     target = _target(to, now, keep)
+    part = target.with_name(f".{target.name}.part")
     with _alone_in(target.parent):
-        part = target.with_name(f".{target.name}.part")
         try:
+            part.unlink(missing_ok=True)
             part.touch(mode=0o600)
             _copy(database, part, now, progress)
             report = inspect(part)
@@ -86,7 +87,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     if not lock.try_acquire():
         raise BackupError(f"another backup is being written to {folder}: wait until it is done")
     try:
-        for leftover in folder.glob(".*.db.part*"):
+        for leftover in folder.glob(".mailferry-*Z.db.part*"):
             leftover.unlink(missing_ok=True)
         yield
     finally:

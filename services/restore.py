@@ -65,6 +65,8 @@ def restore(
         needed = report.size * (3 if report.pending else 2)  # the copy, its log, and one before a migration
         if free_bytes(place.parent) < needed:
             raise BackupError(f"{place.parent} has too little room: {needed:,} bytes are needed")
+        for leftover in place.parent.glob(".restore-*"):  # of a restore that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         work = Path(tempfile.mkdtemp(prefix=".restore-", dir=place.parent))
         try:
             tell("Copying it")
@@ -75,7 +77,6 @@ def restore(
             aside = _swap(fresh, place, now)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    models.bind(place)
     return Restored(report, changes, aside)
 
 

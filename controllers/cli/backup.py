@@ -17,6 +17,7 @@ from services.restore import Plan, Restored
 from services.restore import restore as put_back
 from services.switches import note_backup
 from utils.clock import iso, now_ms
+from utils.crypto import Vault
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NOT_IN_IT = (
@@ -63,7 +64,7 @@ def verify(session: Session, file: Path, as_json: bool) -> int:
     report = inspect(file)
     unreadable = None  # on a machine without the key it is not asked for, nor made
     if report.passwords and session.context.has_key():
-        unreadable = report.unreadable(session.open_as_it_is().vault)
+        unreadable = report.unreadable(_vault(session))
     if as_json:
         print_json(report.as_dict() | {"unreadable_passwords": unreadable})
     else:
@@ -100,13 +101,17 @@ def restore(
     if str(settings.database_url).startswith("postgres"):
         raise click.ClickException(pg_dump.HOW_TO_RESTORE)
     plan = Plan(resend=waiting == "resend", trust_usage=usage == "backup", **choices)
-    vault = session.open_as_it_is().vault
     tell: Callable[[str], None] = lambda step: click.echo(f"{step} …", err=True)  # noqa: E731
-    done = put_back(file, settings.database_path, vault, plan, now_ms(), tell)
+    done = put_back(file, settings.database_path, _vault(session), plan, now_ms(), tell)
     if as_json:
         print_json(_as_dict(done))
     else:
         _explain(done, plan)
+
+
+def _vault(session: Session) -> Vault:
+    """Without looking at the database, which need not be there."""
+    return Vault(list(session.settings.credentials_key))
 
 
 def _note(session: Session) -> None:

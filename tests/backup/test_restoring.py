@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import models
 from models.database import database, row, rows, run, write
-from services import metrics, quota
+from services import accept, metrics, quota
 from services.backup import BackupError, back_up
 from services.relay import Relay
 from services.restore import Plan, Restored, restore
 from services.smtp import Connection
 from tests.queue.making import NOW, M, change, change_recipient, ended, use
 from tests.support.relay import (
+    SERVICE,
     add_config,
     delivering,
     email,
@@ -42,9 +45,15 @@ def lose(relay: Relay, place: Path, tmp_path: Path) -> Lose:
         database.close_writer()
         for part in ("", "-wal", "-shm"):
             place.with_name(place.name + part).unlink(missing_ok=True)
-        return restore(file, place, relay.vault, plan, later)
+        return restore_and_open(file, place, relay.vault, plan, later)
 
     return job
+
+
+def restore_and_open(file: Path, place: Path, vault: Vault, plan: Plan, now: int) -> Restored:
+    done = restore(file, place, vault, plan, now)
+    models.bind(place)
+    return done
 
 
 def claimed(relay: Relay, config_id: int, dot_at: int | None = None, **fields: Any) -> int:
@@ -193,13 +202,11 @@ def test_an_existing_database_is_never_lost(relay: Relay, place: Path, tmp_path:
     with pytest.raises(BackupError, match="--force moves it aside"):
         restore(file, place, relay.vault, Plan(), LATER)
     assert row("SELECT count(*) FROM emails") == (2,)
-    done = restore(file, place, relay.vault, Plan(force=True), LATER)
+    done = restore_and_open(file, place, relay.vault, Plan(force=True), LATER)
     assert row("SELECT count(*) FROM emails") == (1,)
     assert place.stat().st_mode & 0o777 == 0o600
     database.close()
-    from models import bind
-
-    bind(done.moved_aside[0])
+    models.bind(done.moved_aside[0])
     assert row("SELECT count(*) FROM emails") == (2,), "with its log"
 
 
@@ -216,7 +223,7 @@ def test_a_log_left_behind_is_not_played_into_it(relay: Relay, lose: Lose, place
     database.close_writer()
     place.unlink()
     place.with_name(place.name + "-wal").write_bytes(later)
-    done = restore(file, place, relay.vault, Plan(), LATER)
+    done = restore_and_open(file, place, relay.vault, Plan(), LATER)
     assert [one.name.rpartition("-")[2] for one in done.moved_aside] == ["wal"]
     assert row("PRAGMA integrity_check") == ("ok",)
     assert row("SELECT count(*) FROM emails WHERE state = 'unknown'") == (51,)
@@ -274,3 +281,33 @@ def test_the_total_of_accepted_mail_knows_of_the_gap(relay: Relay, lose: Lose) -
     lose()
     submit(relay, LATER)
     assert b"mailferry_accepted_total 2.0" in metrics.render(relay, LATER)[0]
+
+
+def test_a_repeated_request_is_known_after_it(relay: Relay, lose: Lose) -> None:
+    add_config()
+    key = accept.IdempotencyKey("k", "emails", b"x" * 32)
+    email = accept.NewEmail(subject="s", to=["ann@example.com"], text="t")
+    first = accept.submit(relay, SERVICE, email, NOW, key)
+    lose()
+    again = accept.submit(relay, SERVICE, email, LATER, key)
+    assert again.replayed and again.body == first.body
+
+
+def test_what_a_killed_restore_left_behind_is_cleared_away(relay: Relay, lose: Lose, place: Path) -> None:
+    left = place.parent / ".restore-x"
+    left.mkdir()
+    (left / "mailferry.db").write_text("half")
+    add_config()
+    lose()
+    assert [one.name for one in place.parent.iterdir() if one.name.startswith(".")] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can restore for another user")
+def test_root_restores_for_the_owner_of_the_folder(relay: Relay, place: Path, tmp_path: Path) -> None:
+    file = back_up(place, tmp_path / "kept", NOW)[0].file
+    folder = tmp_path / "other"
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    restore(file, folder / "mailferry.db", relay.vault, Plan(), LATER)
+    mine = [one.name for one in folder.iterdir() if one.stat().st_uid != 65534]
+    assert mine == [], "the relay can open all of it"

@@ -83,6 +83,10 @@ def test_what_a_killed_backup_left_behind_is_cleared_away(relay: Relay, place: P
     left.write_text("half")
     back_up(place, folder, NOW)
     assert not left.exists()
+    named = folder / ".mine.db.part"
+    named.write_text("half")
+    assert back_up(place, folder / "mine.db", NOW)[0].ok
+    assert not named.exists()
 
 
 def test_two_at_a_time_do_not_meet_in_one_folder(relay: Relay, place: Path, tmp_path: Path) -> None:
