@@ -21,6 +21,7 @@ LEAST_GAP = 1_000_000
 SMALL_GAP = 1_000  # for what people make by hand: configs, keys
 IDS_SKIPPED = "ids_skipped"  # the switch that remembers the gaps, for whoever counts by ids
 
+_UNLEASED = "lease = NULL, instance_id = NULL, dot_at = NULL, charged_minute = NULL"
 _OPEN_RECIPIENTS = f"state IN ('{RecipientState.PENDING}', '{RecipientState.RETRY}')"
 
 
@@ -61,44 +62,53 @@ def settle(report: Report, now: int, *, resend: bool, trust_usage: bool) -> Chan
 
 
 def _settle_mail(report: Report, now: int, resend: bool) -> tuple[int, int]:
-    """(held, sent again). In doubt is all whose turn has come; each gets an `unknown` event either way.
-
-    Held are recipients, too, that were put off: a later attempt may have reached them.
-    """
-    run("DROP TABLE IF EXISTS temp.in_doubt")
-    run(
-        "CREATE TEMP TABLE in_doubt AS SELECT id, on_unknown = ? OR ? AS hold FROM emails WHERE state IN (?, ?)"
-        " UNION ALL SELECT id, on_unknown = ? OR ? FROM emails WHERE state IN (?, ?) AND available_at <= ?",
-        OnUnknown.HOLD, not resend, State.QUEUED, State.SENDING,
-        OnUnknown.HOLD, not resend, State.RETRY, State.SCHEDULED, now,
-    )  # fmt: skip
+    """(held, sent again). In doubt is all whose turn has come; each gets an `unknown` event either way."""
     why = f"restored from a backup of {iso(report.taken_at)}: it may have been sent since"
+    _find_doubtful(now, resend)
     _record_handed_over(why, now)
     run(
         "INSERT INTO events (email_id, at, type, detail) SELECT id, ?, 'unknown', ? || iif(hold, '', '; it is sent"
         " again') FROM in_doubt",
         now, why,
     )  # fmt: skip
+    _hold(why, now)
+    _queue_the_rest(now)
+    found = row("SELECT total(hold), total(NOT hold) FROM in_doubt")
+    run("DROP TABLE temp.in_doubt")
+    assert found is not None
+    return int(found[0]), int(found[1])
+
+
+def _find_doubtful(now: int, resend: bool) -> None:
+    run("DROP TABLE IF EXISTS temp.in_doubt")
+    run(
+        "CREATE TEMP TABLE in_doubt AS SELECT id, on_unknown = ? OR ? AS hold FROM emails WHERE state IN (?, ?)"
+        " OR (state IN (?, ?) AND available_at <= ?)",
+        OnUnknown.HOLD, not resend, State.QUEUED, State.SENDING, State.RETRY, State.SCHEDULED, now,
+    )  # fmt: skip
+
+
+def _hold(why: str, now: int) -> None:
+    """Recipients that were put off as well: a later attempt may have reached them."""
     run(
         f"UPDATE recipients SET state = ? WHERE {_OPEN_RECIPIENTS} AND email_id IN"
         " (SELECT id FROM in_doubt WHERE hold)",
         RecipientState.UNKNOWN,
     )  # fmt: skip
-    ended = "lease = NULL, instance_id = NULL, dot_at = NULL, charged_minute = NULL, updated_at = ?"
     run(
-        f"UPDATE emails SET state = ?, recipient_count = 0, error_message = ?, {ended}"
+        f"UPDATE emails SET state = ?, recipient_count = 0, error_message = ?, updated_at = ?, {_UNLEASED}"
         " WHERE id IN (SELECT id FROM in_doubt WHERE hold)",
         State.UNKNOWN, f"unknown: {why}", now,
     )  # fmt: skip
+
+
+def _queue_the_rest(now: int) -> None:
+    """Of what a process had claimed. All open recipients count again, not only those of its latest transaction."""
     run(
-        f"UPDATE emails SET state = ?, recipient_count = (SELECT count(*) FROM recipients WHERE email_id = emails.id"
-        f" AND {_OPEN_RECIPIENTS}), {ended} WHERE state = ?",
+        f"UPDATE emails SET state = ?, updated_at = ?, {_UNLEASED}, recipient_count = (SELECT count(*) FROM recipients"
+        f" WHERE email_id = emails.id AND {_OPEN_RECIPIENTS}) WHERE state = ?",
         State.QUEUED, now, State.SENDING,
     )  # fmt: skip
-    found = row("SELECT total(hold), total(NOT hold) FROM in_doubt")
-    run("DROP TABLE temp.in_doubt")
-    assert found is not None
-    return int(found[0]), int(found[1])
 
 
 def _record_handed_over(why: str, now: int) -> None:
