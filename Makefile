@@ -9,10 +9,11 @@ TEST_TOOLS = faketime
 PYTEST_ARGS = --cov -n auto --dist worksteal
 BENCH_ARGS = --write
 
-.PHONY: help run test lint format tools bench clean
+.PHONY: help run install test lint format tools bench clean
 
 help:
 	@echo 'make run      start the relay on 127.0.0.1:5000'
+	@echo 'make install  make $(VENV) with what the relay needs, to be run by a supervisor'
 	@echo 'make test     lint, check types, run all tests with coverage'
 	@echo 'make bench    measure against Postfix, smtplib, Flask and Celery: some 25 minutes'
 	@echo 'make lint     ruff and mypy alone'
@@ -21,6 +22,8 @@ help:
 
 run: $(VENV)/.installed
 	@exec $(BIN)/python app.py
+
+install: $(VENV)/.installed
 
 test: lint tools
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -78,4 +78,4 @@ def serve() -> None:
 if __name__ == "__main__":
     from controllers.cli import CliContext, main
 
-    sys.exit(main(CliContext(config.load, compose, serve, bind, config.env_file())))
+    sys.exit(main(CliContext(config.load, compose, serve, bind, config.env_file(), config.has_key)))

@@ -200,6 +200,10 @@ def environment() -> dict[str, str]:
     return from_file | {name: value for name, value in os.environ.items() if value}
 
 
+def has_key() -> bool:
+    return bool(environment().get("CREDENTIALS_KEY"))
+
+
 def load() -> Settings:
     """Settings in force; secrets that are missing are made and written to `.env` first."""
     env = environment()

@@ -17,6 +17,7 @@ from typing import Any
 from config import SettingError, env_file, load
 from models import trouble
 from services import sandbox
+from services.presence import daemon_lock
 from services.relay import Policy, Relay
 from utils import logs
 from utils.clock import monotonic, now_ms
@@ -77,7 +78,7 @@ def _prepare() -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = settings.database_path.parent
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _lock = FileLock(folder / "daemon.lock")
+    _lock = FileLock(daemon_lock(settings.database_path))
     _take(_lock)
     trouble.look_for_damage(settings.database_path, DAMAGE_SECONDS)
     from app import compose

@@ -17,6 +17,7 @@ from services import accept
 from services.errors import InvalidInputError
 from services.principal import Scope
 from services.submission import NewEmail
+from utils.clock import now_ms
 
 bp = APIBlueprint("batch", __name__)
 
@@ -32,7 +33,9 @@ def create(call: Call) -> Response:
     body = checked(value, BatchBody)
     emails = [_email(one) for one in body.emails]
     key = key_of(call.request, "emails/batch", value)
-    return of_answer(accept.submit_batch(call.relay, call.who, emails, body.mode, call.now, key))
+    response = of_answer(accept.submit_batch(call.relay, call.who, emails, body.mode, call.now, key))
+    call.relay.accept_ms.append(now_ms() - call.now)
+    return response
 
 
 def _email(value: dict[str, Any]) -> NewEmail | InvalidInputError:

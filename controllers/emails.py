@@ -15,6 +15,7 @@ from controllers.schemas.emails import EmailBody, SearchQuery, StatusQuery
 from services import accept, reading, search, timeline, why
 from services.errors import FieldError, InvalidInputError
 from services.principal import Scope
+from utils.clock import now_ms
 
 bp = APIBlueprint("emails", __name__)
 TAG = "Emails"
@@ -39,6 +40,7 @@ def create(call: Call) -> Response:
         raise exc if body.to is None else _as_given(exc) from None
     response = of_answer(answer)
     response.headers["Location"] = f"/api/emails/{answer.body['email_id']}"
+    call.relay.accept_ms.append(now_ms() - call.now)
     return response
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from models.database import QueueDatabase, Table, database
 from models.email import Attachment, Attempt, Blob, Content, Email, Event, Idempotency, Recipient, Tag
-from models.service import ApiKey, Instance, Leader, SandboxMessage, Switch
+from models.service import ApiKey, Instance, Leader, SandboxMessage, Switch, Total
 from models.smtp_config import Health, Lane, Route, Slot, SmtpConfig, Usage
 
 TABLES: tuple[type[Table], ...] = (
     Email, Content, Recipient, Tag, Blob, Attachment, Attempt, Event, Idempotency,
     SmtpConfig, Health, Slot, Usage, Lane, Route,
-    Instance, Leader, Switch, ApiKey, SandboxMessage,
+    Instance, Leader, Switch, ApiKey, SandboxMessage, Total,
 )  # fmt: skip
 
 

@@ -77,3 +77,13 @@ class SandboxMessage(Table):
 
     class Meta:
         table_name = "sandbox_messages"
+
+
+class Total(Table):
+    """A count that only grows: of all processes, and kept when what it counted is gone."""
+
+    name = TextField(primary_key=True)
+    value = BigIntegerField()
+
+    class Meta:
+        table_name = "totals"

@@ -1,31 +1,54 @@
-"""Metrics for Prometheus, read from the database: so they are of the whole relay, whichever process is asked."""
+"""Metrics for Prometheus, read from the database: so they are of the whole relay, whichever process is asked.
+
+docs/metrics.md says what each means; a test keeps the two alike.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from models.database import row
+from models.database import database, row
+from services import tallies
+from services.aftermath import IDS_SKIPPED
+from services.presence import running
 from services.relay import Relay
 from services.stats import queue_stats
+from services.switches import last_backup
+from utils.machine import free_bytes
 from utils.version import VERSION
+
+OUTCOMES = ("sent", "retry", "failed", "unknown")
+EVENTS = (
+    "unknown", "returned", "late_reply", "expired", "requeued", "resolved", "cancelled", "changed", "erased",
+)  # fmt: skip
 
 
 def render(relay: Relay, now: int) -> tuple[bytes, str]:
     """The page, and its content type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Queue(queue_stats(relay, None, now)))
+    registry.register(_Page(queue_stats(relay, None, now), tallies.totals()))
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-class _Queue(Collector):
-    def __init__(self, stats: dict[str, Any]) -> None:
+class _Page(Collector):
+    def __init__(self, stats: dict[str, Any], totals: Counter[str]) -> None:
         self._stats = stats
+        self._totals = totals
 
     def describe(self) -> list[Metric]:
         return []
@@ -33,25 +56,51 @@ class _Queue(Collector):
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("mailferry_build", "Version that runs", value={"version": VERSION})
         yield from self._queue()
+        yield from self._counters()
+        yield from self._histograms()
         yield from self._rates()
         yield from self._configs()
+        yield from _processes()
+        yield from _storage(Path(database.database))
 
     def _queue(self) -> Iterator[Metric]:
-        emails = GaugeMetricFamily("mailferry_emails", "Emails by state", labels=["state"])
-        for state, count in self._stats["counts"].items():
-            emails.add_metric([state], count)
-        yield emails
+        yield _by("mailferry_emails", "Emails by state", "state", self._stats["counts"])
         oldest = self._stats["oldest_waiting_seconds"] or 0
-        yield GaugeMetricFamily(
-            "mailferry_queue_oldest_age_seconds", "Longest wait of queued mail", value=oldest
-        )
-        yield GaugeMetricFamily(
-            "mailferry_paused", "1 while the relay is paused", value=int(self._stats["paused"])
-        )
+        yield GaugeMetricFamily("mailferry_queue_oldest_age_seconds", "Longest wait of queued mail", oldest)
+        paused = int(self._stats["paused"])
+        yield GaugeMetricFamily("mailferry_paused", "1 while the relay is paused", paused)
+
+    def _counters(self) -> Iterator[Metric]:
+        counts = self._totals
+        yield CounterMetricFamily("mailferry_accepted", "Emails accepted", _accepted())
+        yield CounterMetricFamily("mailferry_sent", "Emails that ended as sent", counts["ended/sent"])
+        yield CounterMetricFamily("mailferry_failed", "Emails that ended as failed", counts["ended/failed"])
+        for name, about, label, words in (
+            ("attempts", "Attempts to deliver, by what came of them", "outcome", OUTCOMES),
+            ("events", "Events out of the ordinary, by type", "type", EVENTS),
+        ):
+            family = CounterMetricFamily(f"mailferry_{name}", about, labels=[label])
+            for word in words:
+                family.add_metric([word], counts[f"{name}/{word}"])
+            yield family
+
+    def _histograms(self) -> Iterator[Metric]:
+        for name, about, bounds in (
+            ("accept", "Time from a request that posts mail to its answer", tallies.ACCEPT_BOUNDS),
+            (
+                "delivery",
+                "Time from when an email was first to go until it was sent",
+                tallies.DELIVERY_BOUNDS,
+            ),
+        ):
+            counts = [self._totals[f"{name}/le/{bound}"] for bound in (*bounds, "more")]
+            edges = [*(f"{bound / 1000:g}" for bound in bounds), "+Inf"]
+            yield HistogramMetricFamily(
+                f"mailferry_{name}_seconds", about, list(zip(edges, accumulate(counts), strict=True)),
+                self._totals[f"{name}/sum"] / 1000,
+            )  # fmt: skip
 
     def _rates(self) -> Iterator[Metric]:
-        yield CounterMetricFamily("mailferry_accepted", "Emails accepted, ever", value=_ever("emails"))
-        yield CounterMetricFamily("mailferry_attempts", "Attempts to deliver, ever", value=_ever("attempts"))
         rates = GaugeMetricFamily("mailferry_rate_per_minute", "Emails a minute", labels=["what", "period"])
         for what, periods in self._stats["rates_per_minute"].items():
             for period, rate in periods.items():
@@ -81,7 +130,37 @@ class _Queue(Collector):
         yield from (used, limit, broken, held, connections)
 
 
-def _ever(table: str) -> int:
-    """Rows ever inserted: AUTOINCREMENT remembers its last id when the rows are gone."""
-    found = row("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
-    return int(found[0]) if found else 0
+def _by(name: str, about: str, label: str, values: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, about, labels=[label])
+    for word, value in values.items():
+        family.add_metric([word], value)
+    return family
+
+
+def _accepted() -> int:
+    """Rows ever inserted: AUTOINCREMENT remembers its last id when the rows are gone. Ids that a restore skipped do
+    not count."""
+    last = row("SELECT seq FROM sqlite_sequence WHERE name = 'emails'")
+    skipped = row("SELECT value FROM switches WHERE name = ?", IDS_SKIPPED)
+    return (int(last[0]) if last else 0) - (int(skipped[0]) if skipped else 0)
+
+
+def _processes() -> Iterator[Metric]:
+    alive = {one.id for one in running()}
+    yield GaugeMetricFamily("mailferry_processes", "Processes that deliver", len(alive))
+    leader = row("SELECT instance_id FROM leaders WHERE name = 'jobs'")
+    leads = int(leader is not None and leader[0] in alive)
+    yield GaugeMetricFamily("mailferry_leader", "1 while a living process runs the periodic jobs", leads)
+
+
+def _storage(path: Path) -> Iterator[Metric]:
+    sizes = {"database": path, "wal": path.with_name(path.name + "-wal")}
+    found = {name: file.stat().st_size if file.exists() else 0 for name, file in sizes.items()}
+    yield _by("mailferry_storage_bytes", "Size of the database's files", "file", found)
+    yield GaugeMetricFamily(
+        "mailferry_last_backup_timestamp_seconds",
+        "When the last backup was taken; 0: never",
+        last_backup() / 1000,
+    )
+    free = free_bytes(path.parent)
+    yield GaugeMetricFamily("mailferry_disk_free_bytes", "Free where the database is", free)

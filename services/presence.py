@@ -14,6 +14,11 @@ def lock_folder() -> Path:
     return Path(database.database).parent / "instances"
 
 
+def daemon_lock(path: Path) -> Path:
+    """The lock that a running daemon holds beside its database."""
+    return path.with_name("daemon.lock")
+
+
 def running() -> list[Instance]:
     """Those that deliver: each holds the lock on its file for as long as it lives."""
     return [one for one in Instance.select() if is_locked(lock_folder() / one.lock_name)]

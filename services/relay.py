@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,3 +40,6 @@ class Relay:
     signer: Signer  # marks Message-IDs as ours
     wake: Callable[[], None] = lambda: None  # there may be something to deliver: set by the workers
     alive: Callable[[], bool] = lambda: False  # whether this process delivers: set by the workers
+    accept_ms: deque[int] = field(
+        default_factory=lambda: deque(maxlen=100_000)
+    )  # until they are added to the totals

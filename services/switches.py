@@ -1,10 +1,11 @@
-"""The pause of the whole relay: nothing is delivered, accepting goes on. For all processes, kept over restarts."""
+"""What all processes are told, over restarts too: above all the pause of the whole relay, while accepting goes on."""
 
 from __future__ import annotations
 
 from models.database import row, run, write
 
 PAUSED = "paused"
+BACKED_UP = "backed_up"
 RELAY_PAUSED = (
     f"EXISTS (SELECT 1 FROM switches WHERE name = '{PAUSED}' AND value = 'on')"  # for other statements
 )
@@ -21,6 +22,17 @@ def resume_relay(now: int) -> None:
 def relay_paused() -> bool:
     found = row("SELECT value FROM switches WHERE name = ?", PAUSED)
     return found is not None and found[0] == "on"
+
+
+def note_backup(now: int) -> None:
+    """For whoever watches how old the last backup is."""
+    write(lambda: _set(BACKED_UP, str(now), now))
+
+
+def last_backup() -> int:
+    """When the last one was taken (ms); 0: never."""
+    found = row("SELECT value FROM switches WHERE name = ?", BACKED_UP)
+    return int(found[0]) if found else 0
 
 
 def _set(name: str, value: str, now: int) -> None:

@@ -31,6 +31,11 @@ def iso(ms: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % SECOND:03d}Z"
 
 
+def compact(ms: int) -> str:
+    """`20260123T103045Z`: a time in a file's name, which sorts by it."""
+    return f"{datetime.fromtimestamp(ms / SECOND, UTC):%Y%m%dT%H%M%SZ}"
+
+
 def iso_or_none(ms: int | None) -> str | None:
     return None if ms is None else iso(ms)
 

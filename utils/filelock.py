@@ -35,7 +35,7 @@ class FileLock:
 
     def _acquire(self, how: int) -> bool:
         if self._fd is None:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = _open(self.path)
         try:
             fcntl.flock(self._fd, how)
         except BlockingIOError:
@@ -56,7 +56,7 @@ class SharedFileLock:
     """The same lock on a descriptor that stays open: for a lock taken thousands of times a second."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = _open(path)
 
     def acquire(self) -> None:
         fcntl.flock(self._fd, fcntl.LOCK_EX)
@@ -66,6 +66,15 @@ class SharedFileLock:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+def _open(path: Path) -> int:
+    """What root makes belongs to the folder's owner, or a service that runs as that one could not take the lock."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.fchown(fd, owner.st_uid, owner.st_gid)
+    return fd
 
 
 def is_locked(path: Path) -> bool:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from models.database import database, row
+from services import tallies
 from services.claim import Candidate
 from services.relay import Relay
 from services.smtp import Connection
@@ -130,11 +131,15 @@ class Engine:
             self.pool.true_up,
             self._watchdog.look,
             self._jobs.tick,
+            self._flush,
         ):
             try:
                 part()
             except Exception:  # the others must not wait for what ails this one
                 log.exception("action=tick_trouble")
+
+    def _flush(self) -> None:
+        tallies.flush(self.relay.accept_ms)
 
     def _bury(self) -> None:
         if self._membership.bury_the_dead():
@@ -177,6 +182,7 @@ class Engine:
             self._over.set()
             self._heart.join(2.0)
             self._membership.leave()
+            self._flush()
             log.info("action=drained instance=%s", self.instance_id)
         finally:
             self._over.set()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from models.database import row, run, write
-from services import expire, promote, retention
+from services import expire, promote, retention, tallies
 from services.relay import Relay
 from utils.clock import now_ms
 
@@ -30,6 +30,7 @@ class Jobs:
         self._wake = wake
         self._scheduler: BackgroundScheduler | None = None
         self._stopping = False
+        self._seen = (0, 0)
 
     def tick(self) -> None:
         """Call about once a second."""
@@ -37,6 +38,7 @@ class Jobs:
             return
         self._promote()
         self._expire()
+        self._count()
         if self._scheduler is None:
             self._start()
 
@@ -79,6 +81,11 @@ class Jobs:
     def _expire(self) -> None:
         while not self._stopping and expire.expire_due(now_ms(), EXPIRED_AT_ONCE) >= EXPIRED_AT_ONCE:
             pass
+
+    def _count(self) -> None:
+        """For the metrics, up to what was there at the last tick."""
+        tallies.count(*self._seen)
+        self._seen = tallies.last_ids()
 
     def _housekeep(self) -> None:
         policy = self._relay.policy

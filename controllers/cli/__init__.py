@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 from peewee import PeeweeException
 
-from controllers.cli import configs, doctor, emails, keys, queue, send
+from controllers.cli import backup, configs, doctor, emails, keys, queue, send, unknown
 from controllers.cli.context import CliContext, Session, SettingsError, pass_session
 from services.errors import ServiceError
 
@@ -32,7 +32,10 @@ def serve(session: Session) -> None:
     session.context.serve()
 
 
-for command in (keys.group, configs.group, send.send, queue.queue, emails.email, doctor.doctor):
+for command in (
+    keys.group, configs.group, send.send, queue.queue, emails.email, unknown.group, doctor.doctor,
+    backup.backup, backup.verify, backup.restore,
+):  # fmt: skip
     cli.add_command(command)
 
 

@@ -24,6 +24,7 @@ class CliContext:
     serve: Callable[[], None]
     bind: Callable[[Any], Relay] | None = None
     env_file: Path | None = None
+    has_key: Callable[[], bool] = lambda: True  # whether CREDENTIALS_KEY is set, told without making one
 
 
 class SettingsError(Exception):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -53,6 +55,22 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
         if value not in (None, "", []):
             table.add_row(name, _cell(value))
     console.print(table)
+
+
+def emails(count: int) -> str:
+    return f"{count:,} email{'' if count == 1 else 's'}"
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, where that is a terminal, to be told how much is done of how much."""
+    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        yield show
 
 
 def used_of(window: dict[str, Any]) -> str:

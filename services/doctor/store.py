@@ -15,13 +15,15 @@ from models.smtp_config import SmtpConfig
 from services.doctor.check import Check, fail, ok, warn
 from services.presence import running
 from services.relay import Relay
-from utils.clock import MINUTE, iso
+from services.switches import last_backup
+from utils.clock import DAY, MINUTE, iso
 from utils.crypto import DecryptionError
 
 _SOUND_SQLITE = (3, 51, 3)  # before it, the write-ahead log could be corrupted
 _MB = 1_000_000
 _LARGE_WAL = 256 * _MB
 _SLACK = 5 * MINUTE
+_STALE = 7 * DAY
 
 
 def missing(path: Path) -> Check:
@@ -44,6 +46,7 @@ def check(relay: Relay, path: Path, now: int, *, deep: bool) -> Generator[Check,
     yield ok("migrations", "all applied")
     yield _future(now)
     yield _daemon()
+    yield _backup(now)
     yield _passwords(relay)
     return True
 
@@ -107,6 +110,16 @@ def _daemon() -> Check:
     return ok(
         "daemon", "running: " + ", ".join(f"process {one.pid} since {iso(one.started_at)}" for one in found)
     )
+
+
+def _backup(now: int) -> Check:
+    taken = last_backup()
+    if not taken:
+        return ok("backup", "none was taken by `python app.py backup` yet")
+    if now - taken > _STALE:
+        detail = f"the last one was taken at {iso(taken)}"
+        return warn("backup", detail, "find out why the timer or cron job fails: `python app.py backup`")
+    return ok("backup", f"taken at {iso(taken)}")
 
 
 def _passwords(relay: Relay) -> Check:

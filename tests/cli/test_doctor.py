@@ -10,6 +10,7 @@ from models.database import run as sql
 from models.database import write
 from models.email import Email
 from models.smtp_config import Health, SmtpConfig
+from services import switches
 from services.doctor import disk
 from tests.cli.conftest import CommandLine
 from tests.support.ca import TestCA
@@ -45,6 +46,16 @@ def test_a_fresh_folder_is_fine_and_stays_untouched(run: CommandLine) -> None:
     assert checks["database"]["detail"].endswith("will be made at the first start")
     assert {one["state"] for one in checks.values()} == {"ok"}
     assert not (run.data_dir / "mailferry.db").exists()
+
+
+def test_it_tells_how_old_the_last_backup_is(run: CommandLine) -> None:
+    with_database(run)
+    assert "none was taken" in examine(run)["backup"]["detail"]
+    assert run("backup").status == 0
+    assert examine(run)["backup"]["state"] == "ok"
+    switches.note_backup(now_ms() - 8 * DAY)
+    stale = examine(run)["backup"]
+    assert stale["state"] == "warn" and "timer" in stale["advice"]
 
 
 def test_a_healthy_relay_passes(run: CommandLine) -> None:

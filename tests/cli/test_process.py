@@ -58,3 +58,21 @@ def test_the_doctor_counts_the_days_of_a_certificate(tmp_path: Path, days: int, 
         _, report = app(daemon, "doctor", SSL_CERT_FILE=ca.file)
     check = next(one for one in report["checks"] if one["name"] == "config 1 (relay)")
     assert check["state"] == state and f"{days - 1} days left" in check["detail"]
+
+
+def test_a_backup_is_verified_where_there_is_no_relay_and_no_key(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    login = ("--username", "u", "--password-stdin")
+    app(daemon, "configs", "add", "--name", "c", "--email", "a@b.de", "--host", "127.0.0.1", *login)
+    _, taken = app(daemon, "backup")
+    elsewhere = {
+        "PATH": daemon.environment["PATH"],
+        "ENV_FILE": str(tmp_path / "none" / ".env"),
+        "DATA_DIR": "/none",
+    }
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "app.py"), "verify", taken["file"]],
+        env=elsewhere, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "state" in done.stdout and not (tmp_path / "none").exists() and not Path("/none").exists()
