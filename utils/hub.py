@@ -78,11 +78,16 @@ class Hub:
                 self._ring.send(b"!")
         return asleep
 
+    def finish(self) -> None:
+        """Let all go on, and do what they wait for, until nobody can: for a loop that listens by itself."""
+        self._go()
+        while self._gathered:
+            self._settle()
+            self._go()
+
     def turn(self, seconds: float) -> None:
         """Let those go on that can; when nobody can, wait for at most so long."""
-        while self._ready:
-            who, what = self._ready.popleft()
-            who.switch(what)
+        self._go()
         self._listen(0.0)
         if self._gathered and (not self._ready or self._put_off >= MOST_ROUNDS):
             self._put_off = 0
@@ -124,6 +129,11 @@ class Hub:
         return result
 
     # The hub's own.
+
+    def _go(self) -> None:
+        while self._ready:
+            who, what = self._ready.popleft()
+            who.switch(what)
 
     def _work(self, work: Callable[[], Any], who: greenlet) -> None:
         result, error = None, None

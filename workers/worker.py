@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mailferry.worker")
 
 IDLE_SECONDS = 5.0  # the engine wakes workers; this is only the net below
+AGAIN_SECONDS = 0.002  # between two looks, when mail comes in that may not go: every accepted email tells us
 
 # While hands are at work: they find their next batch by themselves, so that a look is for mail of other configs, and
 # for connections that a config has earned.
@@ -66,7 +67,7 @@ class Worker(threading.Thread):
         if self.hands:
             pause = TOLD_SECONDS if told else BUSY_SECONDS
         else:
-            pause = 0.0 if told else IDLE_SECONDS
+            pause = AGAIN_SECONDS if told else IDLE_SECONDS
         left = self._looked + pause - monotonic()
         if left > 0:
             return left
