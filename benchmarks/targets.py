@@ -79,6 +79,7 @@ TARGETS = [
     Target("daemon's memory at 1,000,000 queued", "growth.1000000.memory_mb", "", 200, True, unit="MB"),
 ]  # fmt: skip
 OTHERS = [
+    Target("(b) delivering while accepting, to end to end", "b.both.delivering", "b.end_to_end", 1),
     Target("(a) end to end, to Celery on Redis", "a.end_to_end", "celery", 1),
     Target("(a) end to end, to the smtplib loop", "a.end_to_end", "smtplib", 1),
     Target("(c) one process, to smtp-source straight to smtp-sink", "c.1", "limit", 1),
