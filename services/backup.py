@@ -60,7 +60,9 @@ def back_up(
                 raise BackupError(f"the copy is damaged ({'; '.join(report.faults)}): run doctor --deep")
             _put_in_place(part, target)
         except sqlite.Error as exc:
-            raise BackupError(f"the database cannot be copied: {exc}; run doctor --deep") from exc
+            raise BackupError(
+                f"the database cannot be copied: {exc}; look at both disks, and run doctor --deep"
+            ) from exc
         finally:
             part.unlink(missing_ok=True)
         removed = _rotate(target.parent, keep) if keep is not None else []

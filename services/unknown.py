@@ -51,7 +51,7 @@ def decide(
 
 def _next(ids: Sequence[int] | None, last: int, decision: Decision) -> list[int]:
     """By index, in the order of the ids."""
-    sendable = "AND has_content = 1" if decision == "retry" else ""
+    sendable = "AND has_content" if decision == "retry" else ""
     chosen, params = "", list[int]()
     if ids is not None:
         params = [one for one in sorted(set(ids)) if one > last][:STEP]

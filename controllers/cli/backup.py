@@ -174,6 +174,9 @@ def _as_dict(done: Restored) -> dict[str, Any]:
 def _explain(done: Restored, plan: Plan) -> None:
     report, changes = done.report, done.changes
     click.echo(f"Restored as it was at {iso(report.taken_at)}. Mail that was accepted later is not in it.")
+    click.echo(
+        "Keys revoked, accounts changed and mail cancelled or erased later are as before: do that again."
+    )
     if done.moved_aside:
         click.echo(f"The former database is kept: {done.moved_aside[0]}")
     if plan.nothing_ran_since:

@@ -268,9 +268,9 @@ def test_an_older_backup_is_brought_up_to_date(relay: Relay, lose: Lose) -> None
     add_config()
     submit(relay, NOW)
     run("DROP TABLE totals")
-    run("DELETE FROM schema_migrations WHERE name = '0002_totals'")
+    run("DELETE FROM schema_migrations WHERE name = '0003_totals'")
     done = lose(Plan(resend=True))
-    assert done.report.pending == ["0002_totals"]
+    assert done.report.pending == ["0003_totals"]
     assert row("SELECT value FROM totals WHERE name = 'attempts_counted'") == (0,)
     assert row("SELECT state FROM emails") == ("queued",)
 

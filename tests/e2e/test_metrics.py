@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.chaos import Load, query, wait_until_quiet
 from tests.support.daemon import Daemon
 from tests.support.relay import wait_for
 from tests.support.sink import Sink
@@ -52,3 +54,26 @@ def test_two_processes_add_up_and_a_restart_loses_nothing(tmp_path: Path) -> Non
         with daemon:
             wait_for(lambda: samples(daemon)["mailferry_sent_total",] == total + 1)
             assert samples(daemon)["mailferry_accept_seconds_count",] == total + 1
+
+
+def test_totals_are_exact_over_kill_9(tmp_path: Path) -> None:
+    with Sink() as sink:
+        daemon = Daemon(tmp_path)
+        try:
+            daemon.start()
+            daemon.add_config(sink.port)
+            with Load(daemon.url, 4, {}):
+                for pause in (0.7, 1.6, 2.3):
+                    time.sleep(pause)
+                    daemon.kill()
+                    daemon.start()
+            wait_until_quiet(daemon)
+            stored = dict(query(daemon, "SELECT outcome, count(*) FROM attempts GROUP BY 1"))
+            (ended,) = query(daemon, "SELECT count(*) FROM emails WHERE state = 'sent'")
+            wait_for(lambda: samples(daemon)["mailferry_sent_total",] >= ended[0])
+            found = samples(daemon)
+            assert found["mailferry_sent_total",] == ended[0] > 100
+            for outcome in ("sent", "retry", "failed", "unknown"):
+                assert found["mailferry_attempts_total", outcome] == stored.get(outcome, 0)
+        finally:
+            daemon.__exit__()

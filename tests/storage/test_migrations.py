@@ -48,9 +48,9 @@ def test_the_database_is_for_its_owner_only(tmp_path: Path) -> None:
 
 
 def undo_totals() -> None:
-    """The tables as they were before the second migration."""
+    """The tables as they were before this migration."""
     database.execute_sql("DROP TABLE totals")
-    database.execute_sql("DELETE FROM schema_migrations WHERE name = '0002_totals'")
+    database.execute_sql("DELETE FROM schema_migrations WHERE name = '0003_totals'")
 
 
 def test_a_copy_is_taken_before_a_later_migration(tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_a_copy_is_taken_before_a_later_migration(tmp_path: Path) -> None:
     models.initialize_db(path)
     models.Switch.create(name="paused", value="on", changed_at=1)
     undo_totals()
-    assert migrate(path) == ["0002_totals"]
+    assert migrate(path) == ["0003_totals"]
     close()
-    models.bind(tmp_path / "x.db.before-0002_totals")
+    models.bind(tmp_path / "x.db.before-0003_totals")
     assert rows("SELECT name, value FROM switches") == [("paused", "on")]
     assert "totals" not in schema()
     close()

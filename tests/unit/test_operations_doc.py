@@ -39,10 +39,14 @@ def test_every_command_and_option_exists(doc: Path) -> None:
         check_call(shlex.split(re.sub(r"[;,.:)]+( .*)?$|\{\{.*", "", call)))
 
 
+WRITTEN_BY_BENCH = {"performance.json", "performance.svg"}  # so they need not be there
+
+
 @pytest.mark.parametrize("doc", DOCS, ids=lambda one: one.name)
 def test_every_link_leads_somewhere(doc: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", doc.read_text()):
-        assert target.startswith("http") or (doc.parent / target).exists(), target
+        there = target.startswith("http") or (doc.parent / target).exists()
+        assert there or target in WRITTEN_BY_BENCH, target
 
 
 @pytest.mark.parametrize("doc", DOCS, ids=lambda one: one.name)
