@@ -125,7 +125,9 @@ class Settings:
     )
     api_key: str = setting(secret, None, "the bootstrap service key, admin scope; made at first start")
     jwt_secret: str = setting(secret, None, "signs tenants' tokens; made at first start")
-    queue_workers: int = setting(whole(1, 256), "4", "delivery threads per process")
+    queue_workers: int = setting(
+        whole(1, 64), "1", "delivery threads per process; one drives all connections, more only contend"
+    )
     max_retries: int = setting(whole(0, 1000), "25", "attempts after the first before an email fails")
     max_age_hours: int = setting(whole(1, 8760), "72", "age at which a retried email fails")
     priority_step: int = setting(

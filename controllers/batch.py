@@ -17,7 +17,7 @@ from services import accept
 from services.errors import InvalidInputError
 from services.principal import Scope
 from services.submission import NewEmail
-from utils.clock import now_ms
+from utils.clock import now_ms, politely
 
 bp = APIBlueprint("batch", __name__)
 
@@ -31,7 +31,7 @@ bp = APIBlueprint("batch", __name__)
 def create(call: Call) -> Response:
     value = read_json(call.request)
     body = checked(value, BatchBody)
-    emails = [_email(one) for one in body.emails]
+    emails = [_email(one) for one in politely(body.emails)]
     key = key_of(call.request, "emails/batch", value)
     response = of_answer(accept.submit_batch(call.relay, call.who, emails, body.mode, call.now, key))
     call.relay.accept_ms.append(now_ms() - call.now)

@@ -25,7 +25,7 @@ from services.principal import Principal
 from services.relay import Relay
 from services.routing import lane_for
 from services.submission import Checked, NewEmail, Placed, check
-from utils.clock import DAY
+from utils.clock import DAY, politely
 from utils.machine import FreeSpace
 
 __all__ = ["Answer", "IdempotencyKey", "NewEmail", "submit", "submit_batch"]
@@ -85,7 +85,7 @@ def submit_batch(
     if before is not None:
         return before
     _check_disk(relay)
-    items = [_check_item(relay, email, now) for email in emails]
+    items = [_check_item(relay, email, now) for email in politely(emails)]
     try:
         return _store(relay, _Request(who, items, now, key, mode == "strict", _many))
     except _ItemError as exc:
