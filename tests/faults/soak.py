@@ -275,14 +275,18 @@ class Soak:
             sink.refusing = sink.delay = 0.0
 
 
+def listed(counts: Counter[str]) -> str:
+    return f"{counts.total():,} ({', '.join(f'{n:,} {kind}' for kind, n in counts.most_common())})"
+
+
 def report(soak: Soak, sums: Sums, meter: Meter, crowd: Crowd, minutes: float) -> list[str]:
     """The table, and at its end what is wrong."""
     life = meter.longest
     memory, files = life.quarters(life.memory), life.quarters(life.files)
     rows = {
         "minutes of load": f"{minutes:g}",
-        "emails accepted": f"{len(crowd.accepted)} ({', '.join(f'{n} {kind}' for kind, n in crowd.kinds.most_common())})",
-        "faults": f"{sum(soak.faults.values())} ({', '.join(f'{n} {kind}' for kind, n in soak.faults.most_common())})",
+        "emails accepted": listed(crowd.kinds),
+        "faults": listed(soak.faults),
         "lost": str(len(sums.lost)),
         "doubled, of these without an `unknown` event": f"{len(sums.doubled)}, {len(sums.doubled_silently)}",
         "unknown (at most)": f"{sums.unknown} ({sums.most_unknown})",
