@@ -77,8 +77,8 @@ def test_a_server_that_answers_a_byte_a_second_is_waited_for(tmp_path: Path, tel
         trial.client.post()
         trial.sink.wait_for_accepted(1)
         trial.sink.byte_pause = 1.0
-        trial.client.post(3)
-        trial.sink.wait_for_accepted(4, timeout=200)
+        trial.client.post()
+        trial.sink.wait_for_accepted(2, timeout=150)
         trial.settle(60)
         tell(trial.finish())
 
