@@ -5,16 +5,18 @@ PYTHON = python3
 BIN = $(VENV)/bin
 SOURCES = app.py config.py gunicorn.conf.py controllers models services utils workers
 # Programs that some tests start, by the name of their Debian package.
-TEST_TOOLS = faketime
+TEST_TOOLS = faketime cc
+SOAK_MINUTES = 30
 PYTEST_ARGS = --cov -n auto --dist worksteal
 BENCH_ARGS = --write
 
-.PHONY: help run install test lint format tools bench clean
+.PHONY: help run install test lint format tools soak bench clean
 
 help:
 	@echo 'make run      start the relay on 127.0.0.1:5000'
 	@echo 'make install  make $(VENV) with what the relay needs, to be run by a supervisor'
 	@echo 'make test     lint, check types, run all tests with coverage'
+	@echo 'make soak     all fault cases, then mixed load and random faults for SOAK_MINUTES=$(SOAK_MINUTES)'
 	@echo 'make bench    measure against Postfix, smtplib, Flask and Celery: some 25 minutes'
 	@echo 'make lint     ruff and mypy alone'
 	@echo 'make format   let ruff put the code in order'
@@ -42,6 +44,7 @@ tools:
 	@missing=''; \
 	for tool in $(TEST_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
+	missing=$$(echo "$$missing" | sed 's/ cc$$/ gcc libc6-dev/'); \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing$$missing with apt-get"; \
 		export DEBIAN_FRONTEND=noninteractive; \
@@ -49,6 +52,11 @@ tools:
 	fi; \
 	echo "Not installed:$$missing. Tests that need them will be skipped; to run them too:"; \
 	echo "    sudo apt-get install --no-install-recommends$$missing"
+
+# Prints the table of docs/performance.md.
+soak: $(VENV)/.installed-dev tools
+	$(BIN)/python -m pytest tests/faults --long -n auto --dist worksteal
+	$(BIN)/python -m tests.faults.soak --minutes $(SOAK_MINUTES)
 
 # Small and quick: make bench BENCH_ARGS=--quick
 bench: $(VENV)/.installed-bench

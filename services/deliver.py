@@ -113,7 +113,7 @@ class Delivery:
         if not self._record(_dot(current.leased, replies)):
             self._fence_lost(current)
             return None
-        following = self._next()
+        following = self._following()
         self._show("body", current)
         try:
             self.connection.send_body(current.data, following.envelope if following else None)
@@ -226,6 +226,16 @@ class Delivery:
             self._room -= 1
             return prepared
         return None
+
+    def _following(self) -> Prepared | None:
+        """The next one while an email is on its way, whose dot is marked and must go whatever is wrong with others."""
+        try:
+            return self._next()
+        except Exception as exc:
+            log.exception("action=next_trouble config=%s", self._first.config.id)
+            health_checks.note(exc)
+            self._halted = True
+            return None
 
     def _put_back(self, leased: Leased, error: UnreadableError) -> None:
         log.error("action=unreadable email=%s error=%s", leased.email_id, error)

@@ -26,6 +26,7 @@ log = logging.getLogger("mailferry.engine")
 GLANCE_SECONDS = 0.05  # how soon mail that another process accepted is noticed
 TICK_SECONDS = 1.0
 ABORT_SECONDS = 2.0  # for workers to record what they know once their connections are shut
+END_SECONDS = 8.0  # from the deadline of a drain to its end: shutting connections, and giving everything back
 
 
 class Engine:
@@ -170,7 +171,7 @@ class Engine:
             first, self._draining = not self._draining, True
         self._stop()
         if not first:
-            self._drained.wait(seconds)
+            self._drained.wait(seconds + END_SECONDS)
             return
         deadline = monotonic() + seconds
         try:

@@ -47,7 +47,7 @@ def test_a_disk_that_fails_while_accepting(tmp_path: Path, tell: Tell, state: st
         tell(trial.finish())
 
 
-@pytest.mark.parametrize("place", ["before-claim", "before-fence:2", "before-record:2"])
+@pytest.mark.parametrize("place", ["before-claim", "before-fence:2", "after-fence:2", "before-record:2"])
 def test_a_disk_that_is_full_at(tmp_path: Path, tell: Tell, place: str) -> None:
     """Between the dot and the record too: what is known is kept until it can be written, so nothing is unknown."""
     disk = Disk(tmp_path)
@@ -60,6 +60,24 @@ def test_a_disk_that_is_full_at(tmp_path: Path, tell: Tell, place: str) -> None:
         time.sleep(2)
         assert post(trial) == 507
         assert trial.daemon.http.get(f"{trial.daemon.url}/health", timeout=5).status_code == 200
+        disk.becomes("well")
+        tell(trial.finish())
+
+
+@pytest.mark.parametrize("nth", [1, 10])
+def test_a_disk_that_is_full_when_more_is_to_be_claimed_for_a_connection(
+    tmp_path: Path, tell: Tell, nth: int
+) -> None:
+    """With an email's dot marked already, which must go out all the same."""
+    disk = Disk(tmp_path)
+    with Trial(tmp_path, queue_workers=1, **disk.environment) as trial:
+        trial.arm(f"after-fence:{nth}", do=str(disk.switch))
+        trial.daemon.start()
+        config = trial.add_config(active=False, max_connections=1)
+        trial.client.post_batch(20, smtp_config_id=config)
+        trial.daemon.http.put(f"{trial.daemon.url}/api/smtp-configs/{config}", json={"active": True})
+        trial.wait_for_fault()
+        time.sleep(1)
         disk.becomes("well")
         tell(trial.finish())
 

@@ -65,6 +65,22 @@ def test_killed_without_pipelining_at(tmp_path: Path, tell: Tell, place: str) ->
     tell(killed_at(tmp_path, place, pipelining=False))
 
 
+@pytest.mark.parametrize(
+    "place", ["before-accept", pytest.param("after-claim", marks=pytest.mark.long), "dot:2", "final"]
+)
+def test_one_of_two_processes_is_killed_at(tmp_path: Path, tell: Tell, place: str) -> None:
+    """The other one goes on, and takes back what it held; the master starts a new one."""
+    with Trial(tmp_path, web_concurrency=2, queue_workers=2, lease_seconds=3) as trial:
+        trial.arm(place, do="kill-one")
+        trial.daemon.start()
+        trial.add_config()
+        trial.client.post(3)
+        trial.client.post_batch(20)
+        trial.wait_for_fault()
+        trial.faults = 1
+        tell(trial.finish())
+
+
 @pytest.mark.parametrize("place", ["before-give-back", "after-give-back"])
 def test_killed_while_giving_back(tmp_path: Path, tell: Tell, place: str) -> None:
     """The server ends each session after one email, with a batch in hand."""

@@ -68,14 +68,15 @@ class Sink:
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         delay: float = 0.0,
+        byte_pause: float = 0.0,
         keep: bool = True,
         hooks: Hooks | None = None,
     ) -> None:
         """`auth` demands this login. `tls` offers STARTTLS, or `implicit_tls`. `delay` is in seconds before
-        each reply to the dot. Without `keep` the messages are only counted."""
+        each reply to the dot, `byte_pause` before each byte of any. Without `keep` the messages are only counted."""
         self.extensions = extensions + (("PIPELINING",) if pipelining else ())
         self.auth, self.tls, self.implicit_tls = auth, tls, implicit_tls
-        self.delay, self.keep = delay, keep
+        self.delay, self.byte_pause, self.keep = delay, byte_pause, keep
         self.hooks = hooks or Hooks()
         self.messages: list[Message] = []
         self.accepted = 0
@@ -313,8 +314,13 @@ class _Session:
 
     def _flush(self) -> None:
         if self.out:
-            self.sock.sendall(("\r\n".join(self.out) + "\r\n").encode())
+            data = ("\r\n".join(self.out) + "\r\n").encode()
             self.out.clear()
+            while self.sink.byte_pause and data:
+                time.sleep(self.sink.byte_pause)
+                self.sock.sendall(data[:1])
+                data = data[1:]
+            self.sock.sendall(data)
 
     def _fill(self) -> int:
         """How many bytes the buffer held before."""

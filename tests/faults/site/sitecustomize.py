@@ -4,7 +4,8 @@ It wraps the lowest seams that any version of the daemon must pass: sockets' con
 of an SQLite cursor. What a commit means is read from the tables, before and after, not from its SQL.
 
 FAULT_AT=dot:2          the place, and at which of its passings (the first, unless said)
-FAULT_DO=kill           SIGKILL to the process group (the default); or the path of a switch that says `full` (disk.c)
+FAULT_DO=kill           SIGKILL to the process group (the default); `kill-one`, to the process alone; or the path of a
+                        switch that says `full` (disk.c)
 FAULT_MARK=/path        made when it happens, so it happens once in the life of the folder
 FAULT_SYNC=OFF          in place of synchronous=FULL: a saboteur, to see that the tests would notice
 FAULT_HOSTS=/path       names that do not resolve, one a line, read anew at each look-up
@@ -40,6 +41,8 @@ def reach(place):
             return
     if DO == "kill":
         os.killpg(0, signal.SIGKILL)
+    elif DO == "kill-one":
+        os.kill(os.getpid(), signal.SIGKILL)
     else:
         Path(DO).write_text("full")
 
