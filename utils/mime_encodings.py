@@ -8,6 +8,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 MAX_LINE = 998  # octets, RFC 5322 2.1.1
+MAX_ENCODED = 76  # characters of a quoted-printable or base64 line, RFC 2045 6.7
 MAX_WORD = 75  # characters of one encoded word, RFC 2047 2
 _WORD_FRAME = len("=?utf-8?q??=")
 
@@ -47,7 +48,7 @@ def _lines_fit(raw: bytes) -> bool:
 def quoted_printable(raw: bytes) -> bytes:
     """`raw` has LF line ends; the result has CRLF and lines of at most 76 characters."""
     encoded = binascii.b2a_qp(raw)
-    if b" \n" in raw or b"\t\n" in raw:
+    if (b" \n" in raw or b"\t\n" in raw) and max(map(len, encoded.split(b"\n"))) > MAX_ENCODED:
         # The C encoder escapes a space before a line end without counting the two characters more.
         encoded = _QP_OVERLONG.sub(rb"\1=\n\2", encoded)
     return encoded.replace(b"\n", b"\r\n")
