@@ -18,7 +18,8 @@ SUMS = "sums"
 # On PostgreSQL these would prove the same once more, for they need no database, or they are about SQLite's file.
 SPARED = (
     "tests/unit/", "tests/smtp/", "tests/test_architecture.py", "tests/http/test_bad_bodies.py",
-    "tests/backup/", "tests/cli/test_backup.py", "tests/faults/", "tests/e2e/test_restore_drill.py", "tests/e2e/test_benchmarks.py",
+    "tests/backup/", "tests/cli/test_backup.py", "tests/faults/",
+    "tests/e2e/test_restore_drill.py", "tests/e2e/test_benchmarks.py",
 )  # fmt: skip
 
 
