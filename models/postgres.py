@@ -1,78 +1,17 @@
-"""PostgreSQL, which several daemons may share: a connection per thread, and a transaction per write.
-
-Every commit is synchronous there, `durable` or not: a server that crashed and had lost a dot which was committed
-asynchronously would send that email twice, and nobody would know.
-
-Write jobs run at the same time, under READ COMMITTED. What they must not do at once they keep apart by locks, always
-in this order: `hold`, the config, its health, its usage, the instance, emails. A job whose transaction was rolled
-back, by a deadlock all the same or by a lost connection, is run again.
-"""
+"""PostgreSQL, where it does in another way what the rest of the code wants of either database."""
 
 from __future__ import annotations
 
-import random
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
-from typing import Any, TypeVar, cast
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import peewee
-import psycopg
 from peewee import PostgresqlDatabase
-from psycopg.adapt import Loader
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
 
-from models.errors import InDoubtError
 from models.listener import CHANNEL, Listener
-from models.translation import for_postgres, without_nul
-from utils import hub
+from models.transactions import Transactions
 from utils.clock import keep_to, monotonic
-
-T = TypeVar("T")
-Bulk = Callable[[list[Any]], Sequence[Any]]
-
-# The URL may say otherwise. A peer that is cut off must be noticed within seconds, by either side: a process that was
-# stopped in the midst of a job holds its locks until the server ends its session.
-_DEFAULTS = {
-    "application_name": "mailferry",
-    "connect_timeout": "5",
-    "keepalives_idle": "5",
-    "keepalives_interval": "2",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "10000",
-}
-_SETUP = (
-    "SET idle_in_transaction_session_timeout = '5s';"
-    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-)
-_RETRIES = 10
-_PASSING = ("40001", "40P01")  # serialization_failure, deadlock_detected
-_TAKEN = "23505"  # unique_violation: another job came first, which the next run finds
-_IN_DOUBT_SECONDS = 5.0
-
-_as_peewee_errors: Any = vars(peewee)["__exception_wrapper__"]
-
-
-class _LostError(Exception):
-    """The connection broke, and the server has rolled back."""
-
-
-class _Cursor(psycopg.ClientCursor[Any]):
-    """Values go into the statement on our side: the server could not always tell the type of one that is NULL."""
-
-    def fetchall(self) -> list[Any]:
-        """Like SQLite's: no rows of a statement that has none to give."""
-        return super().fetchall() if self.description else []
-
-
-class _WholeNumber(Loader):
-    """Sums of bigint come as numeric; none of ours has a fraction."""
-
-    def load(self, data: Any) -> int:
-        return int(bytes(data))
 
 
 class _Json:
@@ -88,7 +27,7 @@ class _Json:
         return loads
 
 
-class PostgresQueue(PostgresqlDatabase):
+class PostgresQueue(Transactions):
     """The same names as `models.database.QueueDatabase`."""
 
     shared = True
@@ -100,193 +39,6 @@ class PostgresQueue(PostgresqlDatabase):
         "FLOAT": "DOUBLE PRECISION",
         "JSON": "TEXT",
     }
-
-    def __init__(self, url: str) -> None:
-        self.url = make_conninfo("", **_DEFAULTS | cast("dict[str, str]", conninfo_to_dict(url)))
-        self._local = threading.local()
-        self._gathering: dict[Bulk, Callable[[list[Any]], Sequence[Any]]] = {}
-        self._commits = 0  # to be noticed; that threads may miss one another's does no harm
-        super().__init__(str(conninfo_to_dict(url).get("dbname") or "mailferry"), prefer_psycopg3=True)
-
-    def describe(self) -> str:
-        """Where it is, without the password."""
-        parts = conninfo_to_dict(self.url)
-        host = parts.get("host") or parts.get("hostaddr") or "localhost"
-        return f"postgresql://{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
-
-    def _connect(self) -> Any:
-        connection = psycopg.connect(self.url, autocommit=True, cursor_factory=_Cursor)
-        connection.adapters.register_loader("numeric", _WholeNumber)
-        connection.execute(_SETUP)
-        self._local.life = _life(connection)
-        return connection
-
-    @property
-    def _own(self) -> Any:
-        """This thread's connection, opened when it is not yet."""
-        me: Any = self
-        return me.connection()
-
-    # Statements.
-
-    def run_sql(self, sql: str, params: tuple[Any, ...]) -> Any:
-        """A cursor over a statement with `?` for its parameters."""
-        return self.execute_sql(for_postgres(sql), params)
-
-    def run_many_sql(self, sql: str, sets: list[tuple[Any, ...]]) -> None:
-        """All of them in one round trip."""
-        translated = for_postgres(sql)
-        with _as_peewee_errors:
-            cursor = self._own.cursor()
-            cursor.execute(";".join(cursor.mogrify(translated, without_nul(one)) for one in sets))
-
-    def execute_sql(self, sql: str, params: Any = None) -> Any:
-        """A statement by itself is repeated when the server had dropped the connection, as it does at a restart."""
-        params = without_nul(params or ())
-        try:
-            return self._execute(sql, params)
-        except peewee.DatabaseError:
-            if not self._is_lost() or self._writing:
-                raise
-            self._drop()
-            return self._execute(sql, params)
-
-    def _execute(self, sql: str, params: Any) -> Any:
-        with _as_peewee_errors:
-            return self._own.execute(sql, params)
-
-    # Writing.
-
-    def write(self, work: Callable[[], T], *, durable: bool) -> T:
-        """Run `work` in a transaction and return its result once that is committed.
-
-        `work` may be run again, since what it did before is undone then. It must not call `write` again.
-        """
-        for left in reversed(range(_RETRIES)):
-            try:
-                return self._transaction(work)
-            except (peewee.DatabaseError, _LostError) as exc:
-                if not left or not _is_passing(exc, left):
-                    raise exc.__cause__ if isinstance(exc, _LostError) and exc.__cause__ else exc from None
-            time.sleep(random.uniform(0, 0.02) * (_RETRIES - left))
-        raise AssertionError("the last run has returned or raised")
-
-    def write_together(self, bulk: Bulk, item: Any, *, durable: bool) -> Any:
-        """The same for work that is cheaper for many at once: the dialogs of one thread share a transaction."""
-        here = hub.current()
-        if here is None:
-            result, error = self._write_all(bulk, [item])[0]
-        else:
-            gathering = self._gathering.setdefault(bulk, partial(self._write_all, bulk))
-            result, error = here.gather(gathering, item)
-        if error is not None:
-            raise error
-        return result
-
-    def _write_all(self, bulk: Bulk, items: list[Any]) -> list[tuple[Any, Exception | None]]:
-        """A result or an error for each. Whoever spoils it for the others fails alone."""
-        try:
-            results = self.write(lambda: bulk(items), durable=True)
-        except Exception as exc:
-            if len(items) == 1 or isinstance(exc, peewee.OperationalError | peewee.InterfaceError):
-                return [(None, exc)] * len(items)
-            return [self._write_all(bulk, [item])[0] for item in items]
-        return [(None, one) if isinstance(one, Exception) else (one, None) for one in results]
-
-    def _transaction(self, work: Callable[[], T]) -> T:
-        try:
-            with self._as_writer():
-                number = self._begin()
-                result = work()
-                self._commit(number)
-            self._commits += 1
-            return result
-        except BaseException as exc:
-            lost = self._is_lost()
-            self._roll_back()
-            if lost and isinstance(exc, peewee.DatabaseError) and not isinstance(exc, InDoubtError):
-                raise _LostError from exc
-            raise
-
-    @property
-    def _writing(self) -> bool:
-        return bool(getattr(self._local, "writing", False))
-
-    @contextmanager
-    def _as_writer(self) -> Iterator[None]:
-        if self._writing:
-            raise RuntimeError("a write job must not write by itself")
-        self._local.writing = True
-        try:
-            yield
-        finally:
-            self._local.writing = False
-
-    def _begin(self) -> str:
-        """The transaction's number, by which its fate can be asked for."""
-        with _as_peewee_errors:
-            cursor = self._own.cursor()
-            cursor.execute("BEGIN; SELECT pg_current_xact_id()::text")
-            cursor.nextset()
-            return str(cursor.fetchone()[0])
-
-    def _commit(self, number: str) -> None:
-        connection = self._own
-        if connection.info.transaction_status is not TransactionStatus.INTRANS:
-            raise peewee.InternalError("the transaction has failed before its commit")
-        life = self._local.life
-        try:
-            with _as_peewee_errors:
-                connection.execute("COMMIT")
-        except peewee.DatabaseError as exc:
-            if not self._is_lost():
-                raise
-            self._drop()
-            if not self._was_committed(number, life):
-                raise _LostError from exc
-
-    def _was_committed(self, number: str, life: str) -> bool:
-        """The server took the commit, or not: its answer was lost. InDoubtError when that cannot be told."""
-        end = monotonic() + _IN_DOUBT_SECONDS
-        while monotonic() < end:
-            try:
-                with psycopg.connect(self.url, autocommit=True) as asking:
-                    if _life(asking) != life:
-                        break  # it crashed or was restarted: a number may have been given again
-                    found = asking.execute("SELECT pg_xact_status(%s::xid8)", [number]).fetchone()
-            except psycopg.Error:
-                found = None
-            if found and found[0] in ("committed", "aborted"):
-                return bool(found[0] == "committed")
-            time.sleep(0.1)
-        raise InDoubtError("the connection broke at a commit: what was written may be there or not")
-
-    def _roll_back(self) -> None:
-        if vars(self)["_state"].conn is None:
-            return
-        if self._is_lost():
-            self._drop()
-            return
-        try:
-            self._own.execute("ROLLBACK")
-        except psycopg.Error:
-            self._drop()
-
-    def _is_lost(self) -> bool:
-        connection = vars(self)["_state"].conn
-        return connection is not None and bool(connection.closed)
-
-    def _drop(self) -> None:
-        """Let go of this thread's connection; the next statement opens another."""
-        state: Any = vars(self)["_state"]
-        if state.conn is not None:
-            state.conn.close()
-        state.reset()
-
-    def close_writer(self) -> None:
-        """Nothing to do: each thread writes on its own connection."""
-
-    # What SQLite does in another way.
 
     def create_tables(self, models: Any, **options: Any) -> None:
         """Their rows are found by the primary key in any case: WITHOUT ROWID is SQLite's."""
@@ -327,25 +79,9 @@ class PostgresQueue(PostgresqlDatabase):
         return [int(one) for (one,) in found.fetchall()]
 
     def watch(self) -> Listener:
-        return Listener(self.url, lambda: self._commits)
+        return Listener(self.url, lambda: self.commits)
 
     def announce(self) -> None:
         """Tell the other daemons at once that there may be something to do."""
         with suppress(peewee.DatabaseError):  # they look once a second in any case
             self.run_sql("SELECT pg_notify(?, '')", (CHANNEL,))
-
-
-def _life(connection: psycopg.Connection[Any]) -> str:
-    """Changes when the server is started, and when it recovers from a crash (which resets its statistics)."""
-    found = connection.execute(
-        "SELECT concat(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter))"
-    ).fetchone()
-    return str(found[0]) if found else ""
-
-
-def _is_passing(exc: Exception, left: int) -> bool:
-    """Whether the same job may well succeed when it is run again."""
-    if isinstance(exc, _LostError):
-        return left >= _RETRIES - 2  # a server that is back takes it; one that is gone must not be waited for
-    state = getattr(getattr(exc, "orig", None), "sqlstate", None)
-    return state in _PASSING or (state == _TAKEN and left == _RETRIES - 1)

@@ -233,7 +233,7 @@ def test_a_commit_nobody_can_tell_of_is_in_doubt(wire: Wire, monkeypatch: pytest
             wire.cut()
             raise ConnectionError
 
-    monkeypatch.setattr("models.postgres._IN_DOUBT_SECONDS", 0.5)
+    monkeypatch.setattr("models.session._IN_DOUBT_SECONDS", 0.5)
     wire.before_passing = cut_before_commit
     with pytest.raises(InDoubtError):
         write(lambda: put("who knows"))
@@ -244,16 +244,16 @@ def test_a_commit_nobody_can_tell_of_is_in_doubt(wire: Wire, monkeypatch: pytest
 
 
 def test_a_transaction_number_says_nothing_after_a_crash_or_a_restart() -> None:
-    from models.postgres import _life
+    from models.session import life_of
 
     def life(server: Server) -> str:
         with psycopg.connect(server.url("postgres"), autocommit=True) as asking:
-            return _life(asking)
+            return life_of(asking)
 
     server = Server()
     try:
         with psycopg.connect(server.url("postgres"), autocommit=True) as victim:
-            before = _life(victim)
+            before = life_of(victim)
             assert life(server) == before
             import os
 
