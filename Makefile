@@ -15,7 +15,7 @@ BENCH_ARGS = --write
 help:
 	@echo 'make run      start the relay on 127.0.0.1:5000'
 	@echo 'make install  make $(VENV) with what the relay needs, to be run by a supervisor'
-	@echo 'make test     lint, check types, run all tests with coverage'
+	@echo 'make test     lint, check types, run all tests on SQLite and on PostgreSQL, with coverage'
 	@echo 'make soak     all fault cases, then mixed load and random faults for SOAK_MINUTES=$(SOAK_MINUTES)'
 	@echo 'make bench    measure against Postfix, smtplib, Flask and Celery: some 25 minutes'
 	@echo 'make lint     ruff and mypy alone'
@@ -28,7 +28,8 @@ run: $(VENV)/.installed
 install: $(VENV)/.installed
 
 test: lint tools
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov-fail-under=0 --cov-report=
+	MAILFERRY_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(PYTEST_ARGS) --cov-append
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff check

@@ -17,12 +17,13 @@ from utils.crypto import Signer, Vault
 from utils.machine import host_name
 
 MEGABYTE = 1_000_000
+DATABASE_PATIENCE = 60.0  # seconds; then the supervisor may start us again
 
 
 def create_app(settings: config.Settings | None = None) -> APIFlask:
     """The WSGI application over an up-to-date database. Delivery is started by gunicorn.conf.py's hooks."""
     settings = settings or config.load()
-    relay = compose(settings)
+    relay = compose(settings, DATABASE_PATIENCE)
     app = APIFlask("mailferry", root_path=str(config.ROOT))
     app.secret_key = settings.secret_key
     app.extensions["mailferry"] = relay
@@ -30,10 +31,13 @@ def create_app(settings: config.Settings | None = None) -> APIFlask:
     return app
 
 
-def compose(settings: config.Settings) -> Relay:
-    """The handles that services share, over a database that is brought up to date."""
+def compose(settings: config.Settings, patience: float = 0.0) -> Relay:
+    """The handles that services share, over a database that is brought up to date.
+
+    `patience`: seconds to wait for a database server that does not answer yet.
+    """
     relay = bind(settings)
-    models.initialize_db(settings.database_path)
+    models.initialize_db(settings.database, patience=patience)
     return relay
 
 
@@ -41,10 +45,10 @@ def bind(settings: config.Settings) -> Relay:
     """The same over the database as it is: for the doctor, who must not treat before he has looked."""
     logs.configure(settings.log_level, settings.log_format)
     logs.mask([settings.api_key, settings.secret_key, settings.jwt_secret, *settings.credentials_key])
-    models.bind(settings.database_path)
-    return Relay(
-        policy_of(settings), Vault(list(settings.credentials_key)), Signer(settings.secret_key, "message-id")
-    )
+    logs.mask([config.password_in(settings.database_url)])
+    models.bind(settings.database)
+    vault, signer = Vault(list(settings.credentials_key)), Signer(settings.secret_key, "message-id")
+    return Relay(policy_of(settings), vault, signer, wake=models.announce)
 
 
 def policy_of(settings: config.Settings) -> Policy:

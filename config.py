@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values, set_key
@@ -24,7 +25,7 @@ class SettingError(Exception):
 
 def setting(parse: Callable[[str], Any], default: str | None, why: str) -> Any:
     """A field read from the environment. `default` None: required. `why` is shown by `doctor` and in .env.example."""
-    hidden = parse in (secret, fernet_keys)
+    hidden = parse in (secret, fernet_keys, database_address)
     return dataclass_field(repr=not hidden, metadata={"parse": parse, "default": default, "why": why})
 
 
@@ -94,10 +95,34 @@ def folder(text: str) -> Path:
     return (ROOT / Path(text).expanduser()).resolve()
 
 
-def sqlite_url(text: str) -> str:
-    if text and not text.startswith("sqlite:///"):
-        raise ValueError("must be sqlite:///path; other databases are not supported yet")
+def database_address(text: str) -> str:
+    """Not echoed when it is wrong: it may hold a password."""
+    if text.startswith("postgres://"):
+        text = "postgresql" + text.removeprefix("postgres")
+    if not text or (text.startswith("sqlite:///") and text != "sqlite:///"):
+        return text
+    if not text.startswith("postgresql://"):
+        raise ValueError("must be sqlite:///path or postgresql://user:password@host:port/database")
+    if not (urlsplit(text).path.strip("/") or "dbname=" in text):
+        raise ValueError("names no database: postgresql://user:password@host:port/database")
     return text
+
+
+def without_password(url: str) -> str:
+    """The URL with its password, and what options it carries, masked."""
+    if not url.startswith("postgresql://"):
+        return url
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    masked = f"{name}:(set)" if ":" in user else name
+    return urlunsplit(parts._replace(netloc=masked + at + host, query="(set)" if parts.query else ""))
+
+
+def password_in(url: str) -> str:
+    """Empty where there is none."""
+    parts = urlsplit(url)
+    return unquote(parts.password or "") or parse_qs(parts.query).get("password", [""])[0]
 
 
 def host_domain(text: str) -> str:
@@ -116,7 +141,11 @@ class Settings:
     host: str = setting(str, "127.0.0.1", "address to listen on; put a TLS proxy in front before you open it")
     port: int = setting(whole(0, 65535), "5000", "port of the API")
     data_dir: Path = setting(folder, "./data", "database, locks and instance files")
-    database_url: str = setting(sqlite_url, "", "sqlite:///path; empty is mailferry.db in DATA_DIR")
+    database_url: str = setting(
+        database_address,
+        "",
+        "sqlite:///path or postgresql://user:password@host:port/database; empty is mailferry.db in DATA_DIR",
+    )
     secret_key: str = setting(secret, None, "signs sessions and Message-IDs; made at first start")
     credentials_key: tuple[str, ...] = setting(
         fernet_keys,
@@ -161,15 +190,21 @@ class Settings:
     )
 
     @property
+    def database(self) -> Path | str:
+        """SQLite's file, or the URL of a PostgreSQL database."""
+        return self.database_url if self.database_url.startswith("postgresql://") else self.database_path
+
+    @property
     def database_path(self) -> Path:
-        if self.database_url:
+        """SQLite's file; the locks are beside it, or, with PostgreSQL, beside where it would be by default."""
+        if self.database_url.startswith("sqlite:///"):
             return (ROOT / self.database_url.removeprefix("sqlite:///")).resolve()
         return self.data_dir / "mailferry.db"
 
     def describe(self) -> dict[str, Any]:
         """Settings in force, secrets masked."""
         shown = {one.name.upper(): getattr(self, one.name) for one in fields(self)}
-        return shown | dict.fromkeys(SECRETS, "(set)")
+        return shown | dict.fromkeys(SECRETS, "(set)") | {"DATABASE_URL": without_password(self.database_url)}
 
 
 def from_env(env: Mapping[str, str]) -> Settings:
@@ -188,7 +223,7 @@ def _read(env: Mapping[str, str], name: str, about: Mapping[str, Any]) -> Any:
     try:
         return about["parse"](text)
     except ValueError as exc:
-        shown = "the value" if name in SECRETS else repr(text)
+        shown = "the value" if name in (*SECRETS, "DATABASE_URL") else repr(text)
         raise SettingError(f"{name}: {shown} is not usable: {exc}") from None
 
 
@@ -218,8 +253,8 @@ def load() -> Settings:
 
 def _make_secrets(missing: list[str], env: Mapping[str, str]) -> None:
     others = dict.fromkeys(SECRETS, "x" * 16) | {"CREDENTIALS_KEY": Fernet.generate_key().decode()}
-    path = from_env({**others, **env}).database_path
-    if "CREDENTIALS_KEY" in missing and path.exists():
+    path = from_env({**others, **env}).database
+    if "CREDENTIALS_KEY" in missing and isinstance(path, Path) and path.exists():
         raise SettingError(
             f"CREDENTIALS_KEY is not set, but {path} exists: a new key could not read the passwords stored there;"
             " put the old key back, or move the database away"

@@ -1,7 +1,7 @@
 """The server's settings, and the hooks that start, drain and stop delivery.
 
-One lock beside the database keeps a second daemon away. It is taken before the workers are forked and inherited by
-them, so that it is held until the last process of the daemon has gone.
+One lock beside SQLite's file, or in the data folder, keeps a second daemon away. It is taken before the workers are
+forked and inherited by them, so that it is held until the last process of the daemon has gone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from config import SettingError, env_file, load
@@ -73,7 +74,7 @@ def on_starting(server: Any) -> None:
     try:
         _prepare()
     except trouble.STORAGE_ERRORS as exc:
-        sys.exit(f"mailferry: {trouble.told(exc, settings.database_path)}")
+        sys.exit(f"mailferry: {trouble.told(exc, settings.database)}")
 
 
 def _prepare() -> None:
@@ -83,11 +84,12 @@ def _prepare() -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _lock = FileLock(daemon_lock(settings.database_path))
     _take(_lock)
-    trouble.look_for_damage(settings.database_path, DAMAGE_SECONDS)
-    from app import compose
+    if isinstance(settings.database, Path):
+        trouble.look_for_damage(settings.database, DAMAGE_SECONDS)
+    from app import DATABASE_PATIENCE, compose
     from models.database import database
 
-    relay = compose(settings)
+    relay = compose(settings, DATABASE_PATIENCE)
     sandbox.ensure_config(relay.policy, now_ms())
     if relay.policy.sandbox_port is not None:
         _check_sandbox_port(relay.policy)

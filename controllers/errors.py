@@ -9,7 +9,7 @@ from typing import Any, cast
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from services import health_checks
+from services import health_checks, outage
 from services.errors import FieldError, RateLimitedError, ServiceError, StorageFullError
 from utils.clock import SECOND, now_ms
 
@@ -69,8 +69,14 @@ def of_http(error: HTTPException) -> Response:
 def of_accident(error: Exception) -> Response:
     """Ours to mend: the log has it, under the request's id; the caller learns nothing of the inside.
 
-    But a disk that fills up between the check and the commit is no accident.
+    But a disk that fills up between the check and the commit, or a database that is away, is no accident.
     """
+    unavailable = outage.told(error)
+    if unavailable is not None:
+        log.error("action=database_unavailable error=%s", " ".join(str(error).split()))
+        response = of_service(unavailable)
+        response.headers["Retry-After"] = "5"
+        return response
     log.error("action=request_failed kind=%s", type(error).__name__, exc_info=error)
     health_checks.note(error)
     if "disk is full" in str(error):

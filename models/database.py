@@ -22,6 +22,7 @@ import peewee
 from peewee import DatabaseProxy, Model, SqliteDatabase
 from pysqlite3 import dbapi2 as sqlite
 
+from models.sqlite import SqliteDialect
 from utils import hub
 from utils.filelock import SharedFileLock
 
@@ -73,7 +74,7 @@ class _Job:
         self.turn.acquire()
 
 
-class QueueDatabase(SqliteDatabase):
+class QueueDatabase(SqliteDialect):
     """SQLite with readers per thread and one writer per process."""
 
     def __init__(self, path: Path) -> None:
@@ -251,7 +252,7 @@ def _do(unit: list[_Job]) -> None:
 
 
 def write(work: Callable[[], T], *, durable: bool = False) -> T:
-    """`QueueDatabase.write` of the bound database."""
+    """`QueueDatabase.write`, or `PostgresQueue.write`, of the bound database."""
     return cast(T, database.obj.write(work, durable=durable))
 
 
@@ -260,30 +261,23 @@ def write_together(bulk: Bulk[Item, T], item: Item, *, durable: bool = False) ->
     return cast(T, database.obj.write_together(bulk, item, durable=durable))
 
 
-def _execute(sql: str, params: tuple[Any, ...]) -> Any:
-    """On this thread's connection, straight at the driver: Peewee's own way costs as much as the statement."""
-    bound = database.obj
-    with _as_peewee_errors:
-        return (vars(bound)["_state"].conn or bound.connection()).execute(sql, params)
-
-
 def rows(sql: str, *params: Any) -> list[tuple[Any, ...]]:
     """All rows of a statement, on this thread's connection."""
-    return cast("list[tuple[Any, ...]]", _execute(sql, params).fetchall())
+    return cast("list[tuple[Any, ...]]", database.obj.run_sql(sql, params).fetchall())
 
 
 def row(sql: str, *params: Any) -> tuple[Any, ...] | None:
-    return cast("tuple[Any, ...] | None", _execute(sql, params).fetchone())
+    return cast("tuple[Any, ...] | None", database.obj.run_sql(sql, params).fetchone())
 
 
 def run(sql: str, *params: Any) -> int:
     """How many rows a statement changed."""
-    return cast(int, _execute(sql, params).rowcount)
+    return cast(int, database.obj.run_sql(sql, params).rowcount)
 
 
 def run_many(sql: str, sets: list[tuple[Any, ...]]) -> None:
     if sets:
-        database.connection().executemany(sql, sets)
+        database.obj.run_many_sql(sql, sets)
 
 
 def run_values(sql: str, sets: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -296,11 +290,21 @@ def run_values(sql: str, sets: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...
     return found
 
 
+# What a write job reads and then decides upon. On SQLite, whoever writes is alone: there it is a comment.
+FOR_UPDATE = "/*pg FOR UPDATE*/"
+SKIP_LOCKED = "/*pg FOR UPDATE SKIP LOCKED*/"
+NO_KEY_UPDATE = "/*pg FOR NO KEY UPDATE*/"  # leaves the next one free
+FOR_KEY_SHARE = "/*pg FOR KEY SHARE*/"  # it must stay, but may change
+
+
+def hold(name: str) -> None:
+    """Until the end of this write job, let nobody else hold the same name. On SQLite, whoever writes is alone."""
+    database.obj.hold(name)
+
+
 def new_ids(table: str, count: int) -> list[int]:
     """Ids for rows to be inserted, none of which was ever used. Inside a write job."""
-    found = row("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
-    last = int(found[0]) if found else 0
-    return list(range(last + 1, last + 1 + count))
+    return cast("list[int]", database.obj.new_ids(table, count))
 
 
 def marks(count: int) -> str:

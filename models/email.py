@@ -13,10 +13,11 @@ from peewee import (
     JSONField,
     SmallIntegerField,
     TextField,
+    fn,
 )
-from playhouse.sqlite_ext import AutoIncrementField
 
 from models.database import Table
+from models.fields import IdField
 
 
 class State(StrEnum):
@@ -50,7 +51,7 @@ class OnUnknown(StrEnum):
 class Email(Table):
     """One message submitted for sending. Times are ms since the epoch."""
 
-    id = AutoIncrementField()  # never reused: a late reply or bounce must not meet another email
+    id = IdField()  # never reused: a late reply or bounce must not meet another email
     tenant = TextField()  # '' is the service itself
     user = TextField(default="")
     state = TextField()
@@ -105,11 +106,11 @@ Email.add_index(Email.state, Email.id, name="emails_state")
 Email.add_index(Email.tenant, Email.id, name="emails_tenant")
 Email.add_index(Email.smtp_config_id, where=Email.smtp_config_id.is_null(False), name="emails_pinned")
 Email.add_index(
-    Email.finished_at, where=(Email.finished_at.is_null(False) & (Email.has_content == 1)), name="emails_full"
+    Email.finished_at, where=(Email.finished_at.is_null(False) & Email.has_content), name="emails_full"
 )
 Email.add_index(
     Email.finished_at,
-    where=(Email.finished_at.is_null(False) & (Email.has_content == 0)),
+    where=(Email.finished_at.is_null(False) & ~Email.has_content),
     name="emails_purged",
 )
 
@@ -145,7 +146,7 @@ class Recipient(Table):
         without_rowid = True
 
 
-Recipient.add_index(Recipient.address.collate("NOCASE"), Recipient.email_id, name="recipients_address")
+Recipient.add_index(fn.lower(Recipient.address), Recipient.email_id, name="recipients_address")
 
 
 class Tag(Table):
@@ -162,7 +163,7 @@ class Tag(Table):
 class Blob(Table):
     """Bytes of attachments, once per tenant and content."""
 
-    id = AutoIncrementField()
+    id = IdField()
     tenant = TextField()
     sha256 = BlobField()
     size = IntegerField()
@@ -193,7 +194,7 @@ Attachment.add_index(Attachment.blob_id, name="attachments_blob")
 class Attempt(Table):
     """One try to deliver an email through one SMTP config."""
 
-    id = AutoIncrementField()
+    id = IdField()
     email_id = IntegerField()
     smtp_config_id = IntegerField()
     instance_id = IntegerField()
@@ -217,7 +218,7 @@ Attempt.add_index(Attempt.email_id, name="attempts_email")
 class Event(Table):
     """A line of an email's timeline that neither its row nor its attempts tell."""
 
-    id = AutoIncrementField()
+    id = IdField()
     email_id = IntegerField()
     at = BigIntegerField()
     type = TextField()

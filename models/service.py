@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from peewee import BigIntegerField, BlobField, IntegerField, JSONField, TextField
-from playhouse.sqlite_ext import AutoIncrementField
 
 from models.database import Table
+from models.fields import IdField
 
 
 class Instance(Table):
     """A process that delivers. It holds an flock on its file for as long as it lives."""
 
-    id = AutoIncrementField()
+    id = IdField()
     boot_id = TextField()
     lock_name = TextField()
     host = TextField()
     pid = IntegerField()
     started_at = BigIntegerField()
     beat = BigIntegerField(default=0)  # counts up: others watch it move, so that no clock is compared
+    folder_id = TextField(null=True)  # of the folder that its lock is in
+    beaten_at = BigIntegerField(null=True)  # to be shown; nothing is judged by it
+    ended_at = BigIntegerField(null=True)  # given up, though it may still have connections open
 
     class Meta:
         table_name = "instances"
@@ -47,7 +50,7 @@ class Switch(Table):
 class ApiKey(Table):
     """A credential of an app. Only its hash is kept."""
 
-    id = AutoIncrementField()
+    id = IdField()
     tenant = TextField(default="")  # '': a service key
     user = TextField(default="")
     name = TextField()
@@ -66,7 +69,7 @@ class ApiKey(Table):
 class SandboxMessage(Table):
     """Mail that the sandbox caught."""
 
-    id = AutoIncrementField()
+    id = IdField()
     at = BigIntegerField()
     mail_from = TextField()
     rcpt_tos = JSONField()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from peewee import BigIntegerField, BooleanField, CompositeKey, FloatField, IntegerField, JSONField, TextField
-from playhouse.sqlite_ext import AutoIncrementField
 
 from models.database import Table
+from models.fields import IdField
 
 
 class SmtpConfig(Table):
     """An SMTP account that the relay may send through."""
 
-    id = AutoIncrementField()
+    id = IdField()
     tenant = TextField()  # '' is the service itself
     name = TextField()
     email_address = TextField()
@@ -93,7 +93,7 @@ class Usage(Table):
 class Lane(Table):
     """Mail that the same configs may carry: pinned to one, or of one tenant and sender."""
 
-    id = AutoIncrementField()
+    id = IdField()
     tenant = TextField()
     smtp_config_id = IntegerField(default=0)  # 0: unpinned
     sender = TextField(default="")  # '', a domain, or the address of a config

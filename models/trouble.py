@@ -23,8 +23,10 @@ def is_full(error: BaseException) -> bool:
     return "disk is full" in str(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
 
 
-def told(error: BaseException, path: Path) -> str:
-    """One line that names the file, what is wrong with it, and what to do."""
+def told(error: BaseException, path: Path | str) -> str:
+    """One line that names the file, what is wrong with it, and what to do. Of a server (a URL): what ails it."""
+    if "://" in str(path):
+        return f"DATABASE_URL: {' '.join(str(error).split())}"
     if is_full(error):
         return f"{path}: the disk is full: make room, then start again"
     detail = " ".join(str(error).split())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from models.database import database, row, run, write_together
+from models.database import database, hold, row, run, write_together
 from services import submission
 from services.errors import (
     FieldError,
@@ -120,6 +120,8 @@ def _place(
     request: _Request, lane_of: Callable[..., _Lane], placed: list[Placed]
 ) -> Answer | ServiceError | list[_Lane]:  # fmt: skip
     """Choose the lane of each item, and put the good ones with what is to be inserted. Or: what to say instead."""
+    if request.key is not None:
+        hold(f"idempotency {request.who.tenant} {request.key.endpoint} {request.key.key}")
     try:
         before = _replay(request.who, request.key, request.now)
     except IdempotencyMismatchError as exc:
@@ -184,7 +186,7 @@ def _space_of(path: str) -> FreeSpace:
 
 
 def _check_disk(relay: Relay) -> None:
-    if _space_of(database.database).bytes() < relay.policy.min_free_bytes:
+    if database.folder and _space_of(database.database).bytes() < relay.policy.min_free_bytes:
         raise StorageFullError("the disk is nearly full: no mail is accepted until there is room again")
 
 
@@ -224,8 +226,9 @@ def _remember(who: Principal, key: IdempotencyKey | None, answer: Answer, now: i
     """Kept in the transaction of the emails themselves, so the two cannot come apart."""
     if key is not None:
         run(
-            "INSERT OR REPLACE INTO idempotency (tenant, endpoint, key, fingerprint, status, answer, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO idempotency (tenant, endpoint, key, fingerprint, status, answer, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, endpoint, key) DO UPDATE SET answer = excluded.answer,"
+            " fingerprint = excluded.fingerprint, status = excluded.status, created_at = excluded.created_at",
             who.tenant, key.endpoint, key.key, key.fingerprint, answer.status, json.dumps(answer.body), now,
         )  # fmt: skip
     return answer

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from models.database import row, run, write
+from models.database import FOR_UPDATE, row, run, write
 from models.email import WAITING, Email, Event, RecipientState, State
 from services import quota
 from services.errors import ConflictError, FieldError, InvalidInputError
-from services.reading import find
+from services.reading import MAX_ID, find
 from services.relay import Relay
 from services.retention import drop_contents
 from services.routing import lane_for
@@ -52,7 +52,7 @@ def cancel(tenant: str | None, email_id: int, now: int) -> None:
     """Stop an email that has not left; one that is cancelled already stays so. ConflictError once it left."""
 
     def job() -> None:
-        email = find(tenant, email_id)
+        email = _found(tenant, email_id)
         if email.state != State.CANCELLED:
             _cancel(email, now)
 
@@ -63,7 +63,7 @@ def retry(relay: Relay, tenant: str | None, email_id: int, now: int) -> None:
     """Queue a failed, cancelled or unknown email again, for those recipients that have not got it."""
 
     def job() -> None:
-        email = find(tenant, email_id)
+        email = _found(tenant, email_id)
         if email.state not in (State.FAILED, State.CANCELLED, State.UNKNOWN):
             raise ConflictError(
                 f"it is {email.state}: only failed, cancelled or unknown mail can be sent again"
@@ -95,7 +95,7 @@ def resolve(tenant: str | None, email_id: int, outcome: str, now: int) -> None:
         raise InvalidInputError.of([FieldError("outcome", "must be sent or failed")])
 
     def job() -> None:
-        email = find(tenant, email_id)
+        email = _found(tenant, email_id)
         if email.state != State.UNKNOWN:
             raise ConflictError(f"it is {email.state}: only unknown mail can be settled")
         run(
@@ -115,7 +115,7 @@ def patch(relay: Relay, tenant: str | None, email_id: int, changes: Patch, now: 
     """Reschedule, re-prioritise, re-pin or unpin an email that waits."""
 
     def job() -> None:
-        email = find(tenant, email_id)
+        email = _found(tenant, email_id)
         if email.state not in WAITING:
             raise ConflictError(f"it is {email.state}: only waiting mail can be changed")
         values: dict[str, Any] = {}
@@ -145,7 +145,7 @@ def erase(tenant: str | None, email_id: int, now: int) -> None:
     """
 
     def job() -> None:
-        email = find(tenant, email_id)
+        email = _found(tenant, email_id)
         if email.state == State.SENDING:
             raise ConflictError("it is being sent: cancel it first, or wait", code="ON_THE_WIRE")
         if email.state in WAITING:
@@ -176,6 +176,12 @@ def _cancel(email: Email, now: int) -> None:
         email, now, state=State.CANCELLED, finished_at=now, lease=None, instance_id=None, charged_minute=None
     )  # fmt: skip
     _note(email.id, now, "cancelled")
+
+
+def _found(tenant: str | None, email_id: int) -> Email:
+    """The email, which nobody else changes until this write job is done."""
+    row(f"SELECT 1 FROM emails WHERE id = ? {FOR_UPDATE}", min(email_id, MAX_ID))
+    return find(tenant, email_id)
 
 
 def _give_quota_back(email: Email) -> None:

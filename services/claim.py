@@ -12,16 +12,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from models.database import marks, row, rows, run, write
+from models.database import FOR_KEY_SHARE, SKIP_LOCKED, database, marks, row, rows, run, write
 from models.email import State
 from models.smtp_config import Health, SmtpConfig
 from services import health, quota, readiness
+from services.quota import lock_config
 from services.switches import RELAY_PAUSED
 from utils.clock import MINUTE
 
 # Mail whose turns lie within the same quarter of an hour is equally urgent: tenants alternate in it, so that one
 # tenant's thousand does not go before another's one. It loosens the order between tenants by that much, no more.
 TURN = 15 * MINUTE
+
+_ALIVE = "SELECT 1 FROM instances WHERE id = ? AND ended_at IS NULL"
 
 
 class Queued(NamedTuple):
@@ -97,13 +100,14 @@ def configs_with_health() -> Iterator[tuple[SmtpConfig, Health]]:
 
 
 def claim(
-    config_id: int, instance_id: int, now: int, want: int, *, connected: bool, known: SmtpConfig | None = None,
+    config_id: int, instance_id: int, now: int | None, want: int, *, connected: bool, known: SmtpConfig | None = None,
     lease: int | None = None,
 ) -> Claim | None:  # fmt: skip
     """Lease up to `want` emails for a config; None when it is held or nothing waits.
 
-    `connected`: the worker has an open connection to it; otherwise a free slot is needed, and taken. `known`: the
-    settings that the worker knows; None too when they changed since. `lease`: the token that the worker has already.
+    `now`: None is the database's own time. `connected`: the worker has an open connection to it; otherwise a free
+    slot is needed, and taken. `known`: the settings that the worker knows; None too when they changed since.
+    `lease`: the token that the worker has already.
     """
     wanted = _Wanted(config_id, instance_id, now, want, connected, known, lease)
     return write(lambda: _claim(wanted), durable=True)
@@ -112,7 +116,7 @@ def claim(
 class _Wanted(NamedTuple):
     config_id: int
     instance_id: int
-    now: int
+    now: int | None
     want: int
     connected: bool
     known: SmtpConfig | None
@@ -120,7 +124,9 @@ class _Wanted(NamedTuple):
 
 
 def _claim(wanted: _Wanted) -> Claim | None:
-    config_id, instance_id, now = wanted.config_id, wanted.instance_id, wanted.now
+    config_id, instance_id = wanted.config_id, wanted.instance_id
+    lock_config(config_id)
+    now = database.obj.clock() if wanted.now is None else wanted.now
     found = _standing(config_id, instance_id)
     if found is None:
         return None
@@ -151,11 +157,11 @@ def _standing(config_id: int, instance_id: int) -> tuple[int, Health] | None:
     was taken for dead may claim nothing, for no one would ever take that back."""
     found = row(
         "SELECT c.updated_at, h.paused, h.pause_until, h.pause_reason, h.open_until, h.open_reason, h.probe_instance,"
-        " h.window FROM smtp_configs c JOIN health h ON h.smtp_config_id = c.id WHERE c.id = ?"
-        f" AND EXISTS (SELECT 1 FROM instances WHERE id = ?) AND NOT {RELAY_PAUSED}",
-        config_id, instance_id,
-    )  # fmt: skip
-    if found is None:
+        ' h."window" FROM smtp_configs c JOIN health h ON h.smtp_config_id = c.id WHERE c.id = ?'
+        f" AND NOT {RELAY_PAUSED}",
+        config_id,
+    )
+    if found is None or row(f"{_ALIVE} {FOR_KEY_SHARE}", instance_id) is None:
         return None
     version, *state = found
     names = ("paused", "pause_until", "pause_reason", "open_until", "open_reason", "probe_instance", "window")
@@ -192,7 +198,7 @@ def _in_turn(config: SmtpConfig, now: int, want: int) -> list[Queued]:
     lanes = rows(
         "SELECT * FROM (SELECT r.lane_id, l.tenant, (SELECT sort_at FROM emails e WHERE e.state = 'queued'"
         " AND e.lane_id = r.lane_id ORDER BY sort_at LIMIT 1) AS head FROM routes r JOIN lanes l ON l.id = r.lane_id"
-        " WHERE r.smtp_config_id = ?) WHERE head IS NOT NULL ORDER BY head LIMIT 64",
+        " WHERE r.smtp_config_id = ?) heads WHERE head IS NOT NULL ORDER BY head LIMIT 64",
         config.id,
     )
     fits = _fitting(config)
@@ -227,7 +233,7 @@ def _front(lane_id: int, want: int, fits: int | None, now: int) -> list[Queued]:
     found = rows(
         "SELECT id, sort_at, recipient_count, size, expires_at FROM emails WHERE state = 'queued' AND lane_id = ?"
         " AND (expires_at IS NULL OR expires_at > ?) AND (? IS NULL OR recipient_count <= ?)"
-        " ORDER BY sort_at, id LIMIT ?",
+        f" ORDER BY sort_at, id LIMIT ? {SKIP_LOCKED}",
         lane_id, now, fits, fits, want,
     )  # fmt: skip
     return [Queued(*one) for one in found]

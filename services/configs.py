@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.database import row, run, write
+from models.database import FOR_UPDATE, row, run, write
 from models.email import State
 from models.smtp_config import Health, SmtpConfig
 from services import config_rules, health, routing
@@ -55,7 +55,7 @@ def update(relay: Relay, who: Principal, config_id: int, changes: dict[str, Any]
     new_password = "password" in changes
 
     def job() -> bool:
-        config = find(who.visible_tenant, config_id)
+        config = _found(who.visible_tenant, config_id)
         before = {name: getattr(config, name) for name in config_rules.FIELDS}
         merged = config_rules.checked(
             before | {"password": None} | changes, config.tenant, relay.policy.allow_private_hosts
@@ -85,7 +85,7 @@ def delete(tenant: str | None, config_id: int) -> None:
     """ConflictError while mail that waits is pinned to it, or mail is on its wire."""
 
     def job() -> None:
-        find(tenant, config_id)
+        _found(tenant, config_id)
         waiting = row(
             "SELECT count(*) FROM emails WHERE smtp_config_id = ? AND state IN (?, ?, ?, ?)",
             config_id,
@@ -110,7 +110,7 @@ def pause(tenant: str | None, config_id: int) -> None:
 
     def job() -> None:
         find(tenant, config_id)
-        run("UPDATE health SET paused = 1 WHERE smtp_config_id = ?", config_id)
+        run("UPDATE health SET paused = TRUE WHERE smtp_config_id = ?", config_id)
 
     write(job, durable=True)
 
@@ -126,11 +126,17 @@ def resume(relay: Relay, tenant: str | None, config_id: int) -> None:
     relay.wake()
 
 
+def _found(tenant: str | None, config_id: int) -> SmtpConfig:
+    """The config, which nobody else changes, nor claims for, nor pins mail to, until this write job is done."""
+    row(f"SELECT 1 FROM smtp_configs WHERE id = ? {FOR_UPDATE}", config_id)
+    return find(tenant, config_id)
+
+
 def _start_afresh(config_id: int) -> None:
     """Failures of the old settings tell nothing about the new; a person's pause stays."""
     paused = row("SELECT paused FROM health WHERE smtp_config_id = ?", config_id)
     health.reset(config_id)
-    run("UPDATE health SET paused = ? WHERE smtp_config_id = ?", paused[0] if paused else 0, config_id)
+    run("UPDATE health SET paused = ? WHERE smtp_config_id = ?", paused[0] if paused else False, config_id)
 
 
 def _sealed(relay: Relay, password: str | None) -> str | None:

@@ -11,6 +11,8 @@ from utils.crypto import DecryptionError
 def endpoint_of(relay: Relay, config: SmtpConfig) -> Endpoint:
     """Where and how to connect. Accounts of the service may be on private networks, a tenant's may not.
 
+    The sandbox is that of this daemon, whatever port another one's has.
+
     SmtpError (auth) when the stored password cannot be read.
     """
     try:
@@ -19,7 +21,7 @@ def endpoint_of(relay: Relay, config: SmtpConfig) -> Endpoint:
         raise SmtpError(Stage.AUTH, Reason.AUTH, str(exc)) from None
     return Endpoint(
         host=config.smtp_host,
-        port=config.smtp_port,
+        port=(config.sandbox and relay.policy.sandbox_port) or config.smtp_port,
         tls="implicit" if config.use_ssl else "starttls" if config.use_tls else "none",
         verify_tls=config.verify_tls,
         username=config.username or None,

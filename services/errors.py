@@ -84,5 +84,9 @@ class RateLimitedError(ServiceError):
         self.limit, self.reset, self.retry_after = limit, reset, retry_after
 
 
+class UnavailableError(ServiceError):
+    status, title, code = 503, "Service unavailable", "DATABASE_UNAVAILABLE"
+
+
 class StorageFullError(ServiceError):
     status, title, code = 507, "Insufficient storage", "STORAGE_FULL"

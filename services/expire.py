@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.database import rows, run, write
+from models.database import SKIP_LOCKED, rows, run, write
 from models.email import Event, RecipientState
 from services.settle import conclude
 from utils.clock import iso
@@ -31,7 +31,7 @@ def expire_due(now: int, limit: int = 10_000) -> int:
 
 def _expire(now: int, limit: int) -> int:
     found = rows(
-        f"SELECT id, expires_at, retry_count, lost_count FROM {_EXPIRED} ORDER BY expires_at LIMIT ?",
+        f"SELECT id, expires_at, retry_count, lost_count FROM {_EXPIRED} ORDER BY expires_at LIMIT ? {SKIP_LOCKED}",
         now, limit,
     )  # fmt: skip
     for email_id, expires_at, retry_count, lost_count in found:

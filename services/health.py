@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
-from models.database import row, run
+from models.database import FOR_UPDATE, row, run
 from utils.clock import HOUR, MINUTE, SECOND
 
 FIRST_STEP = 2 * SECOND
@@ -27,6 +28,7 @@ LAST_LOGIN_STEP = 4 * HOUR
 UNNAMED_PAUSE = 15 * MINUTE
 LONGEST_PAUSE = 48 * HOUR
 INITIAL_WINDOW = 2.0
+_SHRINK = '"window" = CASE WHEN "window" > 2.0 THEN "window" - 1.0 ELSE 1.0 END'
 WORKING = MINUTE  # a config that sent mail so recently works, whatever a new connection says
 
 
@@ -42,13 +44,27 @@ class Tried:
 
 
 def succeeded(tried: Tried, now: int, times: int = 1) -> None:
-    """Emails got through. Writes only when that changes something, for this runs with every email."""
-    found = row(
-        "SELECT failures, open_until, window, grow_at, last_sent, last_error_at FROM health WHERE smtp_config_id = ?",
-        tried.config_id,
+    """Emails got through. Locks and writes only when that changes something, for this runs with every email."""
+    facts = (
+        'SELECT failures, open_until, "window", grow_at, last_sent, last_error_at FROM health'
+        " WHERE smtp_config_id = ?"
     )
-    if found is None:
+    found = row(facts, tried.config_id)
+    if found is None or _learnt(tried, found, now, times) is None:
         return
+    found = row(f"{facts} {FOR_UPDATE}", tried.config_id)
+    learnt = _learnt(tried, found, now, times) if found else None
+    if learnt is not None:
+        run(
+            "UPDATE health SET failures = ?, open_until = ?, open_reason = CASE WHEN ? IS NULL THEN NULL"
+            ' ELSE open_reason END, "window" = ?, last_sent = ? WHERE smtp_config_id = ?',
+            learnt[0], learnt[1], learnt[1], learnt[2], now, tried.config_id,
+        )  # fmt: skip
+    end_probe(tried)
+
+
+def _learnt(tried: Tried, found: tuple[Any, ...], now: int, times: int) -> tuple[Any, ...] | None:
+    """(failures, open_until, window) after a success; None when there is nothing to write."""
     failures, open_until, window, grow_at, last_sent, last_error_at = found
     if tried.opened_at is not None and tried.opened_at >= (last_error_at or 0):
         failures = 0
@@ -58,13 +74,8 @@ def succeeded(tried: Tried, now: int, times: int = 1) -> None:
         window = min(tried.max_connections, window + times / window)
     unchanged = (failures, open_until, window) == (found[0], found[1], found[2])
     if unchanged and not tried.probe and last_sent is not None and 0 <= now - last_sent < SECOND:
-        return
-    run(
-        "UPDATE health SET failures = ?, open_until = ?, open_reason = CASE WHEN ? IS NULL THEN NULL ELSE open_reason"
-        " END, window = ?, last_sent = ? WHERE smtp_config_id = ?",
-        failures, open_until, open_until, window, now, tried.config_id,
-    )  # fmt: skip
-    end_probe(tried)
+        return None
+    return failures, open_until, window
 
 
 def failed(tried: Tried, reason: str, now: int, *, opening: bool) -> None:
@@ -96,25 +107,25 @@ def hung(config_id: int, reason: str, now: int) -> None:
 
 
 def _open(config_id: int, reason: str, now: int, first: int, last: int) -> None:
-    found = row("SELECT failures, open_until FROM health WHERE smtp_config_id = ?", config_id)
+    found = row(f"SELECT failures, open_until FROM health WHERE smtp_config_id = ? {FOR_UPDATE}", config_id)
     failures, open_until = found if found else (0, None)
     if open_until is not None and now < open_until <= now + 2 * last:
         return  # several connections failed together: that is one failure
     step = _step(failures, first, last)
     run(
-        "UPDATE health SET failures = failures + 1, open_until = ?, open_reason = ?, window = max(1.0, window - 1.0),"
+        f"UPDATE health SET failures = failures + 1, open_until = ?, open_reason = ?, {_SHRINK},"
         " last_error = ?, last_error_at = ? WHERE smtp_config_id = ?",
         now + step, reason[:500], reason[:500], now, config_id,
     )  # fmt: skip
 
 
 def _crowd(config_id: int, reason: str, now: int) -> None:
-    found = row("SELECT failures, grow_at FROM health WHERE smtp_config_id = ?", config_id)
+    found = row(f"SELECT failures, grow_at FROM health WHERE smtp_config_id = ? {FOR_UPDATE}", config_id)
     failures, grow_at = found if found else (0, None)
     if grow_at is not None and now < grow_at <= now + 2 * LAST_STEP:
         return
     run(
-        "UPDATE health SET failures = failures + 1, grow_at = ?, window = max(1.0, window - 1.0),"
+        f"UPDATE health SET failures = failures + 1, grow_at = ?, {_SHRINK},"
         " last_error = ?, last_error_at = ? WHERE smtp_config_id = ?",
         now + _step(failures, MINUTE, LAST_STEP), reason[:500], now, config_id,
     )  # fmt: skip
@@ -145,9 +156,9 @@ def pause(config_id: int, seconds: int | None, reason: str, now: int) -> None:
     """The provider's own words say that nothing more goes for a while."""
     length = UNNAMED_PAUSE if seconds is None else min(seconds * SECOND, LONGEST_PAUSE)
     run(
-        "UPDATE health SET pause_until = max(coalesce(pause_until, 0), ?), pause_reason = ?,"
+        "UPDATE health SET pause_until = CASE WHEN pause_until > ? THEN pause_until ELSE ? END, pause_reason = ?,"
         " last_error = ?, last_error_at = ? WHERE smtp_config_id = ?",
-        now + length, reason[:500], reason[:500], now, config_id,
+        now + length, now + length, reason[:500], reason[:500], now, config_id,
     )  # fmt: skip
 
 
@@ -172,8 +183,8 @@ def end_any_probe(config_id: int) -> None:
 def reset(config_id: int) -> None:
     """Forget failures and pauses: a person changed or resumed the config."""
     run(
-        "UPDATE health SET paused = 0, pause_until = NULL, pause_reason = NULL, failures = 0, open_until = NULL,"
-        " open_reason = NULL, probe_instance = NULL, grow_at = NULL, window = ? WHERE smtp_config_id = ?",
+        "UPDATE health SET paused = FALSE, pause_until = NULL, pause_reason = NULL, failures = 0, open_until = NULL,"
+        ' open_reason = NULL, probe_instance = NULL, grow_at = NULL, "window" = ? WHERE smtp_config_id = ?',
         INITIAL_WINDOW, config_id,
     )  # fmt: skip
 
@@ -181,7 +192,8 @@ def reset(config_id: int) -> None:
 def release_slot(config_id: int, instance_id: int) -> None:
     """A connection was closed."""
     run(
-        "UPDATE slots SET connections = max(0, connections - 1) WHERE smtp_config_id = ? AND instance_id = ?",
+        "UPDATE slots SET connections = CASE WHEN connections > 0 THEN connections - 1 ELSE 0 END"
+        " WHERE smtp_config_id = ? AND instance_id = ?",
         config_id, instance_id,
     )  # fmt: skip
 
@@ -190,6 +202,6 @@ def take_slot(config_id: int, instance_id: int) -> None:
     """A connection is about to be opened."""
     run(
         "INSERT INTO slots (smtp_config_id, instance_id, connections) VALUES (?, ?, 1)"
-        " ON CONFLICT (smtp_config_id, instance_id) DO UPDATE SET connections = connections + 1",
+        " ON CONFLICT (smtp_config_id, instance_id) DO UPDATE SET connections = slots.connections + 1",
         config_id, instance_id,
     )  # fmt: skip

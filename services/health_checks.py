@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from models import trouble
 from models.database import database, row, run, write
+from services import outage
 from services.relay import Relay
 from utils.clock import SECOND
 from utils.machine import free_bytes
@@ -23,9 +23,9 @@ _damaged: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 def note(error: BaseException) -> None:
     """Whoever meets a damaged database says so here, for people look at readiness before they look at a log."""
-    if trouble.is_damage(error) and database.obj not in _damaged:
+    if not database.shared and trouble.is_damage(error) and database.obj not in _damaged:
         _damaged[database.obj] = True
-        log.critical("action=damaged error=%s", trouble.told(error, Path(database.database)))
+        log.critical("action=damaged error=%s", trouble.told(error, database.obj.describe()))
 
 
 def ready(relay: Relay, now: int) -> tuple[bool, dict[str, Check]]:
@@ -49,9 +49,11 @@ def _database(now: int) -> Check:
             )
             _probed[database.obj] = now
     except trouble.STORAGE_ERRORS as exc:
-        log.error("action=not_ready check=database error=%s", exc)
+        log.error("action=not_ready check=database error=%s", " ".join(str(exc).split()))
         note(exc)
-        if not trouble.is_damage(exc):
+        if isinstance(exc, Exception) and outage.told(exc):
+            return {"ok": False, "detail": "cannot be reached"}
+        if database.shared or not trouble.is_damage(exc):
             return {"ok": False, "detail": "cannot be written"}
     if database.obj in _damaged:
         return {"ok": False, "detail": "is damaged: see the log, and what `python app.py doctor` says"}
@@ -60,7 +62,7 @@ def _database(now: int) -> Check:
 
 def _disk(relay: Relay) -> Check:
     try:
-        free = free_bytes(Path(database.database).parent)
+        free = free_bytes(database.folder or relay.policy.data_dir)
     except OSError as exc:
         log.error("action=not_ready check=disk error=%s", exc)
         return {"ok": False, "detail": "cannot be read"}

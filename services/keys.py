@@ -57,7 +57,7 @@ def check_may_mint(who: Principal, request: KeyRequest) -> None:
 def authenticate(secret: str, now: int) -> Principal | None:
     """Whom a key speaks for; None when it is unknown or revoked."""
     found = row(
-        "SELECT id, name, tenant, user, scopes, rate_limit, last_used_at FROM api_keys"
+        'SELECT id, name, tenant, "user", scopes, rate_limit, last_used_at FROM api_keys'
         " WHERE sha256 = ? AND revoked_at IS NULL",
         hash_api_key(secret),
     )

@@ -5,10 +5,8 @@ docs/metrics.md says what each means; a test keeps the two alike.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -41,14 +39,15 @@ EVENTS = (
 def render(relay: Relay, now: int) -> tuple[bytes, str]:
     """The page, and its content type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Page(queue_stats(relay, None, now), tallies.totals()))
+    registry.register(_Page(relay, now))
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
 class _Page(Collector):
-    def __init__(self, stats: dict[str, Any], totals: Counter[str]) -> None:
-        self._stats = stats
-        self._totals = totals
+    def __init__(self, relay: Relay, now: int) -> None:
+        self._relay, self._now = relay, now
+        self._stats: dict[str, Any] = queue_stats(relay, None, now)
+        self._totals = tallies.totals()
 
     def describe(self) -> list[Metric]:
         return []
@@ -60,8 +59,8 @@ class _Page(Collector):
         yield from self._histograms()
         yield from self._rates()
         yield from self._configs()
-        yield from _processes()
-        yield from _storage(Path(database.database))
+        yield from _processes(self._relay, self._now)
+        yield from _storage()
 
     def _queue(self) -> Iterator[Metric]:
         yield _by("mailferry_emails", "Emails by state", "state", self._stats["counts"])
@@ -138,29 +137,26 @@ def _by(name: str, about: str, label: str, values: dict[str, int]) -> Metric:
 
 
 def _accepted() -> int:
-    """Rows ever inserted: AUTOINCREMENT remembers its last id when the rows are gone. Ids that a restore skipped do
-    not count."""
-    last = row("SELECT seq FROM sqlite_sequence WHERE name = 'emails'")
+    """Rows ever inserted, those that are gone again too. Ids that a restore skipped do not count."""
     skipped = row("SELECT value FROM switches WHERE name = ?", IDS_SKIPPED)
-    return (int(last[0]) if last else 0) - (int(skipped[0]) if skipped else 0)
+    return int(database.obj.ever("emails")) - (int(skipped[0]) if skipped else 0)
 
 
-def _processes() -> Iterator[Metric]:
-    alive = {one.id for one in running()}
+def _processes(relay: Relay, now: int) -> Iterator[Metric]:
+    alive = {one.id for one in running(relay.policy, now)}
     yield GaugeMetricFamily("mailferry_processes", "Processes that deliver", len(alive))
     leader = row("SELECT instance_id FROM leaders WHERE name = 'jobs'")
     leads = int(leader is not None and leader[0] in alive)
     yield GaugeMetricFamily("mailferry_leader", "1 while a living process runs the periodic jobs", leads)
 
 
-def _storage(path: Path) -> Iterator[Metric]:
-    sizes = {"database": path, "wal": path.with_name(path.name + "-wal")}
-    found = {name: file.stat().st_size if file.exists() else 0 for name, file in sizes.items()}
-    yield _by("mailferry_storage_bytes", "Size of the database's files", "file", found)
+def _storage() -> Iterator[Metric]:
+    yield _by("mailferry_storage_bytes", "Size of the database's files", "file", database.obj.sizes())
     yield GaugeMetricFamily(
         "mailferry_last_backup_timestamp_seconds",
         "When the last backup was taken; 0: never",
         last_backup() / 1000,
     )
-    free = free_bytes(path.parent)
-    yield GaugeMetricFamily("mailferry_disk_free_bytes", "Free where the database is", free)
+    if database.folder:  # a server's disk cannot be seen from here
+        free = free_bytes(database.folder)
+        yield GaugeMetricFamily("mailferry_disk_free_bytes", "Free where the database is", free)

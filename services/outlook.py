@@ -140,7 +140,7 @@ def _ahead(email: Email, lanes: set[int]) -> dict[int, Pile]:
         most = max(left, COUNTED_AT_LEAST)
         found = row(
             "SELECT count(*) FROM (SELECT 1 FROM emails WHERE state = 'queued' AND lane_id = ?"
-            " AND (sort_at, id) < (?, ?) LIMIT ?)",
+            " AND (sort_at, id) < (?, ?) LIMIT ?) ahead",
             lane, email.sort_at, email.id, most + 1,
         )  # fmt: skip
         emails = int(found[0]) if found else 0
@@ -168,7 +168,7 @@ def _recipients(pile: Pile, email: Email) -> int:
     """Of all emails of a pile, by those that go last before this one."""
     sample = row(
         "SELECT sum(recipient_count), count(*) FROM (SELECT recipient_count FROM emails WHERE state = 'queued'"
-        " AND lane_id = ? AND (sort_at, id) < (?, ?) ORDER BY sort_at DESC, id DESC LIMIT ?)",
+        " AND lane_id = ? AND (sort_at, id) < (?, ?) ORDER BY sort_at DESC, id DESC LIMIT ?) ahead",
         pile.lane_id, email.sort_at, email.id, SAMPLED,
     )  # fmt: skip
     return round(sample[0] * pile.emails / sample[1]) if sample and sample[1] else 0

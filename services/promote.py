@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.database import row, run, write
+from models.database import SKIP_LOCKED, row, run, write
 
 # By its own index, whose condition this is: left to itself, SQLite would read all that is scheduled.
 _DUE = "emails INDEXED BY emails_due WHERE state IN ('scheduled', 'retry')"
@@ -19,7 +19,7 @@ def promote_due(now: int, limit: int = 1_000) -> int:
     return write(
         lambda: run(
             "UPDATE emails SET state = 'queued', updated_at = ? WHERE id IN"
-            f" (SELECT id FROM {_DUE} AND available_at <= ? ORDER BY available_at LIMIT ?)",
+            f" (SELECT id FROM {_DUE} AND available_at <= ? ORDER BY available_at LIMIT ? {SKIP_LOCKED})",
             now, now, limit,
         )
     )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from models.database import row, rows, run, run_many
+from models.database import NO_KEY_UPDATE, row, rows, run, run_many
 from models.smtp_config import SmtpConfig
 from utils.clock import MINUTE
 
@@ -94,12 +94,17 @@ def room(config: Limited, now: int) -> int | None:
     return max(0, min(rooms)) if rooms else None
 
 
+def lock_config(config_id: int) -> None:
+    """For a job that spends only while there is room: whoever else would spend waits until it is committed."""
+    row(f"SELECT 1 FROM smtp_configs WHERE id = ? {NO_KEY_UPDATE}", config_id)
+
+
 def charge(config_id: int, minute: int, messages: int, recipients: int) -> None:
     """Add to a bucket (negative: give back). Inside a write job."""
     run(
         "INSERT INTO usage (smtp_config_id, minute, messages, recipients) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (smtp_config_id, minute) DO UPDATE SET"
-        " messages = messages + excluded.messages, recipients = recipients + excluded.recipients",
+        " messages = usage.messages + excluded.messages, recipients = usage.recipients + excluded.recipients",
         config_id, minute, messages, recipients,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from models.database import marks, row, rows, run, write, write_together
+from models.database import FOR_UPDATE, marks, row, rows, run, write, write_together
 from models.email import RecipientState
 from services import delivered, health, quota
 from services.leased import STATE_OF, Dot, Finished, Leased, set_recipients
@@ -77,7 +77,7 @@ def _stage(dot: Dot, now: int) -> bool:
     """
     leased, minute = dot.leased, quota.minute_of(now)
     found = row(
-        "SELECT charged_minute, retry_count FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL",
+        f"SELECT charged_minute, retry_count FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL {FOR_UPDATE}",
         leased.email_id, leased.lease,
     )  # fmt: skip
     if found is None:

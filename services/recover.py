@@ -7,9 +7,9 @@ last may be missing, since they are not fsynced; every claimed email counts as h
 
 from __future__ import annotations
 
-from models.database import marks, row, rows, run, write
+from models.database import FOR_UPDATE, marks, row, rows, run, write
 from models.email import Event, OnUnknown, RecipientState
-from services import health, quota
+from services import health, quota, record
 from services.relay import Policy
 from services.retry import GiveUp, RetryAt
 from services.settle import conclude, when_again
@@ -21,15 +21,26 @@ STOPPED = "delivery stopped after the final dot, before the server's answer"
 DEATHS_TO_BLAME = 3  # an email that was in hand at so many deaths in a row may be what kills
 
 
-def take_back(policy: Policy, instance_id: int, now: int, *, rebooted: bool) -> tuple[int, int]:
-    """End an instance that lives no more: its leases, slots, probes and row. (returned, unknown) emails."""
+def take_back(
+    policy: Policy, instance_id: int, now: int, *, rebooted: bool, may_live: bool = False
+) -> tuple[int, int]:  # fmt: skip
+    """End an instance: its leases, its probes, its lead. (returned, unknown) emails.
+
+    One that lives no more loses its slots and its row as well. One that `may_live`, being only silent, may still have
+    its connections open: they count against the configs until it leaves, or is given up for good.
+    """
 
     def job() -> tuple[int, int]:
+        if row(f"SELECT 1 FROM instances WHERE id = ? {FOR_UPDATE}", instance_id) is None:
+            return 0, 0  # somebody else was first
         counts = _end_leases(policy, instance_id, now, rebooted)
-        run("DELETE FROM slots WHERE instance_id = ?", instance_id)
         run("UPDATE health SET probe_instance = NULL WHERE probe_instance = ?", instance_id)
         run("DELETE FROM leaders WHERE instance_id = ?", instance_id)
-        run("DELETE FROM instances WHERE id = ?", instance_id)
+        if may_live:
+            run("UPDATE instances SET ended_at = ? WHERE id = ?", now, instance_id)
+        else:
+            run("DELETE FROM slots WHERE instance_id = ?", instance_id)
+            run("DELETE FROM instances WHERE id = ?", instance_id)
         return counts
 
     return write(job, durable=True)
@@ -39,7 +50,7 @@ def take_back_lease(policy: Policy, lease: int, why: str, now: int) -> None:
     """End the claim of a worker that is stuck; that counts against the config."""
 
     def job() -> None:
-        held = rows("SELECT id, dot_at, carrier_id FROM emails WHERE lease = ?", lease)
+        held = rows(f"SELECT id, dot_at, carrier_id FROM emails WHERE lease = ? {FOR_UPDATE}", lease)
         for email_id, dot_at, _ in held:
             if dot_at is None:
                 _return(policy, email_id, why, now)
@@ -57,17 +68,31 @@ def put_back(policy: Policy, email_id: int, lease: int, why: str, now: int) -> N
     ever later. No dot of it is out."""
 
     def job() -> None:
-        if row("SELECT 1 FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL", email_id, lease):
+        held = f"SELECT 1 FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL {FOR_UPDATE}"
+        if row(held, email_id, lease):
             _return(policy, email_id, why, now)
 
     write(job)
+
+
+def leases_of(instance_id: int) -> set[int]:
+    """The tokens of all that an instance has in hand."""
+    found = rows("SELECT DISTINCT lease FROM emails WHERE state = 'sending' AND instance_id = ?", instance_id)
+    return {int(lease) for (lease,) in found if lease is not None}
+
+
+def take_back_unheld(lease: int, now: int) -> None:
+    """End a claim that nobody knows of: nothing was begun."""
+    record.give_back(
+        [int(one) for (one,) in rows("SELECT id FROM emails WHERE lease = ?", lease)], lease, now
+    )
 
 
 def take_back_started(policy: Policy, email_ids: list[int], lease: int, now: int) -> None:
     """End leases of emails whose dot may be out though no answer was read: a fault of ours stopped the dialog."""
 
     def job() -> None:
-        held = f"SELECT id FROM emails WHERE lease = ? AND id IN ({marks(len(email_ids))})"
+        held = f"SELECT id FROM emails WHERE lease = ? AND id IN ({marks(len(email_ids))}) {FOR_UPDATE}"
         for (email_id,) in rows(held, lease, *email_ids):
             _lose(policy, email_id, STOPPED, now)
 
@@ -75,7 +100,9 @@ def take_back_started(policy: Policy, email_ids: list[int], lease: int, now: int
 
 
 def _end_leases(policy: Policy, instance_id: int, now: int, rebooted: bool) -> tuple[int, int]:
-    claimed = rows("SELECT id, dot_at FROM emails WHERE state = 'sending' AND instance_id = ?", instance_id)
+    claimed = rows(
+        f"SELECT id, dot_at FROM emails WHERE state = 'sending' AND instance_id = ? {FOR_UPDATE}", instance_id
+    )
     lost = 0
     for email_id, dot_at in claimed:
         if dot_at is None and not rebooted:

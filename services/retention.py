@@ -6,9 +6,10 @@ Every step is a write job of its own, bounded in rows and bytes, so that deliver
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
-from models.database import marks, rows, run, write
+from models.database import FOR_UPDATE, SKIP_LOCKED, marks, rows, run, run_many, write
 from services.relay import Policy
 from utils.clock import DAY, MINUTE
 
@@ -17,18 +18,18 @@ STEP_BYTES = 32 * 1024 * 1024  # freeing a large value reads all of its pages
 USAGE_KEPT = 1_500  # minutes: the day's window, and a little
 SANDBOX_KEPT = 1_000
 
-_OVER = "finished_at IS NOT NULL AND has_content = {} AND finished_at < ? AND state IN ('sent', 'failed', 'cancelled')"
+_OVER = "finished_at IS NOT NULL AND {} AND finished_at < ? AND state IN ('sent', 'failed', 'cancelled')"
 
 
 def purge_bodies(policy: Policy, now: int) -> int:
     """Erase the contents of emails that ended longer ago than the policy keeps bodies; how many."""
-    return _repeat(lambda: _step(now - policy.body_retention, 1, drop_contents))
+    return _repeat(lambda: _step(now - policy.body_retention, True, drop_contents))
 
 
 def purge_rows(policy: Policy, now: int) -> int:
     """Delete emails that ended longer ago than the policy keeps them, with all that belongs to them; how many."""
     oldest = now - policy.retention
-    return sum(_repeat(lambda full=full: _step(oldest, full, _drop)) for full in (0, 1))  # type: ignore[misc]
+    return sum(_repeat(lambda full=full: _step(oldest, full, _drop)) for full in (False, True))  # type: ignore[misc]
 
 
 def prune_usage(now: int) -> int:
@@ -68,9 +69,11 @@ def drop_contents(ids: list[int]) -> None:
     blobs = [
         blob for (blob,) in rows(f"SELECT DISTINCT blob_id FROM attachments WHERE email_id IN {these}", *ids)
     ]
+    # Locked by a statement of its own, so that the one that deletes sees what was attached meanwhile.
+    rows(f"SELECT id FROM blobs WHERE id IN ({marks(len(blobs))}) {FOR_UPDATE}", *blobs)
     run(f"DELETE FROM attachments WHERE email_id IN {these}", *ids)
     run(f"DELETE FROM contents WHERE email_id IN {these}", *ids)
-    run(f"UPDATE emails SET has_content = 0 WHERE id IN {these}", *ids)
+    run(f"UPDATE emails SET has_content = FALSE WHERE id IN {these}", *ids)
     run(
         f"DELETE FROM blobs WHERE id IN ({marks(len(blobs))})"
         " AND NOT EXISTS (SELECT 1 FROM attachments WHERE blob_id = blobs.id)",
@@ -81,19 +84,20 @@ def drop_contents(ids: list[int]) -> None:
 def _drop(ids: list[int]) -> None:
     drop_contents(ids)
     these = f"({marks(len(ids))})"
-    run(  # by their whole key, for there is no index by email
-        "DELETE FROM tags WHERE (tenant, tag, email_id) IN"
-        f" (SELECT e.tenant, value, e.id FROM emails e, json_each(e.tags) WHERE e.id IN {these})",
-        *ids,
+    tags = rows(f"SELECT tenant, id, tags FROM emails WHERE id IN {these} AND tags IS NOT NULL", *ids)
+    run_many(  # by their whole key, for there is no index by email
+        "DELETE FROM tags WHERE tenant = ? AND tag = ? AND email_id = ?",
+        [(tenant, tag, email_id) for tenant, email_id, text in tags for tag in json.loads(text)],
     )
     for table in ("recipients", "attempts", "events"):
         run(f"DELETE FROM {table} WHERE email_id IN {these}", *ids)
     run(f"DELETE FROM emails WHERE id IN {these}", *ids)
 
 
-def _step(before: int, has_content: int, drop: Callable[[list[int]], None]) -> int:
+def _step(before: int, has_content: bool, drop: Callable[[list[int]], None]) -> int:
+    full = "has_content" if has_content else "NOT has_content"
     old = rows(
-        f"SELECT id, size FROM emails WHERE {_OVER.format(has_content)} ORDER BY finished_at LIMIT ?",
+        f"SELECT id, size FROM emails WHERE {_OVER.format(full)} ORDER BY finished_at LIMIT ? {SKIP_LOCKED}",
         before,
         STEP,
     )

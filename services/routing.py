@@ -7,13 +7,17 @@ looks at mail that may go.
 
 from __future__ import annotations
 
-from models.database import marks, row, rows, run, run_many
+from models.database import FOR_KEY_SHARE, hold, marks, row, rows, run, run_many
 from models.smtp_config import Lane, SmtpConfig
 from services.errors import FieldError, InvalidInputError
 from utils.addresses import domain_of
 
 # + a tenant, or * for everyone: the switch that has ended the sandbox's share of unpinned mail.
 SANDBOX_RETIRED = "sandbox_retired:"
+
+
+# Held by whoever makes a lane or changes a config, so that neither misses the other.
+ROUTES = "routes"
 
 
 def may_carry(config: SmtpConfig, tenant: str, sender: str) -> bool:
@@ -46,6 +50,9 @@ def lane_for(tenant: str, sender: str, smtp_config_id: int | None, recipients: i
         _check_pin(tenant, sender, smtp_config_id)
     key = (tenant, smtp_config_id or 0, _sender_key(tenant, sender))
     found = row("SELECT id FROM lanes WHERE tenant = ? AND smtp_config_id = ? AND sender = ?", *key)
+    if found is None:
+        hold(ROUTES)  # what somebody else has just made, or is changing, is seen from here on
+        found = row("SELECT id FROM lanes WHERE tenant = ? AND smtp_config_id = ? AND sender = ?", *key)
     if found is not None:
         carriers = [one for (one,) in rows("SELECT smtp_config_id FROM routes WHERE lane_id = ?", found[0])]
     else:
@@ -79,6 +86,7 @@ def _new_lane(key: tuple[str, int, str], carriers: list[int]) -> int:
 
 def config_changed(config_id: int) -> None:
     """Rewrite the routes of a config after its row was made or changed. Inside a write job."""
+    hold(ROUTES)
     config = SmtpConfig.get_by_id(config_id)
     if not config.sandbox:
         _retire_sandbox(config)
@@ -107,7 +115,7 @@ def _retire_sandbox(real: SmtpConfig) -> None:
     """
     everyone = not real.tenant and real.shared
     retired = rows(
-        "INSERT OR IGNORE INTO switches (name, value, changed_at) VALUES (?, 'on', ?) RETURNING name",
+        "INSERT INTO switches (name, value, changed_at) VALUES (?, 'on', ?) ON CONFLICT DO NOTHING RETURNING name",
         SANDBOX_RETIRED + ("*" if everyone else real.tenant), real.updated_at,
     )  # fmt: skip
     if retired:
@@ -133,13 +141,17 @@ def _sender_key(tenant: str, sender: str) -> str:
         return ""
     sender = sender.encode().lower().decode()  # ASCII alone, as the lower() of SQLite
     own = row(
-        "SELECT 1 FROM smtp_configs WHERE lower(email_address) = ? AND (tenant = ? OR tenant = '' AND shared)",
+        'SELECT 1 FROM smtp_configs WHERE lower(email_address /*pg COLLATE "C"*/) = ?'
+        " AND (tenant = ? OR tenant = '' AND shared)",
         sender, tenant,
     )  # fmt: skip
     return sender if own else domain_of(sender)
 
 
 def _check_pin(tenant: str, sender: str, smtp_config_id: int) -> None:
+    row(
+        f"SELECT 1 FROM smtp_configs WHERE id = ? {FOR_KEY_SHARE}", smtp_config_id
+    )  # or it might just be deleted
     config = SmtpConfig.get_or_none(SmtpConfig.id == smtp_config_id)
     if config is None or not may_use(config, tenant):
         raise InvalidInputError.of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from models.database import row, rows, run, write
+from models.database import hold, row, rows, run, write
 from models.smtp_config import Health, SmtpConfig
 from services.errors import NotFoundError
 from services.relay import Policy
@@ -77,6 +77,7 @@ def ensure_config(policy: Policy, now: int) -> None:
 
 def _ensure(policy: Policy, port: int, now: int) -> None:
     """One write job, so that of two processes that start together one makes it and the other finds it."""
+    hold("sandbox")
     if row("SELECT 1 FROM smtp_configs LIMIT 1") is None:
         _make(policy, port, now)
     for (config_id,) in rows("SELECT id FROM smtp_configs WHERE sandbox AND smtp_port != ?", port):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 
-from models.database import marks, row, rows, run
+from models.database import FOR_UPDATE, marks, row, rows, run
 from models.email import Event, RecipientState, State
 from services import health, quota
 from services.leased import STATE_OF, Finished, Leased, set_recipients
@@ -30,7 +30,7 @@ def settle(policy: Policy, done: Finished) -> None:
     leased, outcome, now = done.leased, done.outcome, done.finished_at
     email = row(
         "SELECT retry_count, lost_count, due_at, expires_at, max_retries, on_unknown, charged_minute"
-        " FROM emails WHERE id = ? AND lease = ?",
+        f" FROM emails WHERE id = ? AND lease = ? {FOR_UPDATE}",
         leased.email_id, leased.lease,
     )  # fmt: skip
     lost = outcome.config_failure and done.stage in AFTER_MAIL
@@ -86,6 +86,7 @@ def _continue(done: Finished) -> bool:
     leased, now = done.leased, done.finished_at
     rest = sum(verdict is Verdict.AGAIN for verdict, _ in done.outcome.results)
     minute = quota.minute_of(now)
+    quota.lock_config(leased.config.id)
     if done.dot_at is not None:  # they were charged for with the others, and did not go
         quota.charge(leased.config.id, minute, 0, -rest)
     room = quota.room(leased.config, now)
@@ -238,7 +239,7 @@ def _settle_late(done: Finished) -> None:
     Event.create(email_id=email_id, at=done.finished_at, type="late_reply", detail=done.outcome.summary)
     waits = row(
         "SELECT retry_count, lost_count FROM emails WHERE id = ? AND lease IS NULL"
-        " AND state IN ('unknown', 'queued', 'retry')",
+        f" AND state IN ('unknown', 'queued', 'retry') {FOR_UPDATE}",
         email_id,
     )
     if waits is None or done.dot_at is None:

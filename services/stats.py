@@ -71,7 +71,7 @@ def _waiting(tenant: str | None, now: int) -> tuple[dict[str, Any], dict[str, An
     by_priority, since = {}, None
     for state in (State.QUEUED, State.RETRY, State.SCHEDULED):
         source, params = _of_state(state, tenant)
-        sums = ", ".join(f"total(priority = {n})" for n in PRIORITIES)
+        sums = ", ".join(f"count(*) FILTER (WHERE priority = {n})" for n in PRIORITIES)
         found = row(f"SELECT min(available_at), {sums} FROM {source}", *params)
         assert found is not None
         by_priority[str(state)] = {str(n): int(count) for n, count in zip(PRIORITIES, found[1:], strict=True)}
@@ -86,7 +86,7 @@ def _waiting(tenant: str | None, now: int) -> tuple[dict[str, Any], dict[str, An
 
 def _piles(tenant: str | None, ids: list[int]) -> Iterator[tuple[Any, ...]]:
     """(pinned config, emails, those from each of `ids` on), lane by lane."""
-    younger = ", ".join("sum(id >= ?)" for _ in ids)
+    younger = ", ".join("count(*) FILTER (WHERE id >= ?)" for _ in ids)
     pinned: dict[int, int | None] = dict(rows("SELECT id, nullif(smtp_config_id, 0) FROM lanes"))
     for state in (State.QUEUED, State.RETRY):
         source, params = _of_state(state, tenant, in_index=True)
@@ -151,9 +151,9 @@ def _ended(tenant: str | None, since: int) -> list[tuple[Any, ...]]:
     """(state, finished_at) of what ended since, newest first; no more than FINISHED_SEEN."""
     mine, params = ("", []) if tenant is None else ("AND tenant = ?", [tenant])
     found = []
-    for has_content in (1, 0):  # each has its index
+    for has_content in ("has_content", "NOT has_content"):  # each has its index
         found += rows(
-            f"SELECT state, finished_at FROM emails WHERE finished_at IS NOT NULL AND has_content = {has_content}"
+            f"SELECT state, finished_at FROM emails WHERE finished_at IS NOT NULL AND {has_content}"
             f" AND finished_at > ? {mine} ORDER BY finished_at DESC LIMIT ?",
             since, *params, FINISHED_SEEN,
         )  # fmt: skip

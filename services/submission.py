@@ -109,7 +109,7 @@ def insert(emails: Sequence[Placed]) -> list[int]:
     """Write the rows of many emails, a statement a table; their ids, in order. Inside a write job."""
     ids = new_ids("emails", len(emails))
     run_values(
-        "INSERT INTO emails (id, tenant, user, state, priority, available_at, sort_at, lane_id, smtp_config_id,"
+        'INSERT INTO emails (id, tenant, "user", state, priority, available_at, sort_at, lane_id, smtp_config_id,'
         " subject, sender, sender_name, message_id, size, recipient_count, tags, metadata, on_unknown, max_retries,"
         " expires_at, retry_count, lost_count, due_at, created_at, updated_at, has_content) VALUES {}",
         [_email_row(email_id, one) for email_id, one in zip(ids, emails, strict=True)],
@@ -146,7 +146,9 @@ def _attach(tenant: str, email_id: int, position: int, attachment: Attachment) -
     """Bytes are stored once per tenant: a tenant must not learn from a size or a time what others send."""
     digest = hashlib.sha256(attachment.content).digest()
     run(
-        "INSERT INTO blobs (tenant, sha256, size, data) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        # A blob that is there is written to all the same: so retention, which may just find that nobody has it, waits.
+        "INSERT INTO blobs (tenant, sha256, size, data) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (tenant, sha256) DO UPDATE SET size = excluded.size",
         tenant, digest, len(attachment.content), attachment.content,
     )  # fmt: skip
     run(

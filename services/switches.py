@@ -39,6 +39,6 @@ def _set(name: str, value: str, now: int) -> None:
     """`changed_at` tells since when: switching on what is on changes nothing."""
     run(
         "INSERT INTO switches (name, value, changed_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
-        " SET value = excluded.value, changed_at = excluded.changed_at WHERE value != excluded.value",
+        " SET value = excluded.value, changed_at = excluded.changed_at WHERE switches.value != excluded.value",
         name, value, now,
     )  # fmt: skip

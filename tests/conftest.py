@@ -5,14 +5,22 @@ Tests marked `long` are left out unless asked for with --long, as `make soak` do
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.support import database
 from tests.support.chaos import Sums
 
 SUMS = "sums"
+
+# On PostgreSQL these would prove the same once more, for they need no database, or they are about SQLite's file.
+SPARED = (
+    "tests/unit/", "tests/smtp/", "tests/test_architecture.py", "tests/http/test_bad_bodies.py",
+    "tests/backup/", "tests/cli/test_backup.py", "tests/faults/",
+    "tests/e2e/test_restore_drill.py", "tests/e2e/test_benchmarks.py",
+)  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,6 +32,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [one for one in items if one.get_closest_marker("long")]
         items[:] = [one for one in items if one not in left_out]
         config.hook.pytest_deselected(items=left_out)
+    if database.POSTGRESQL:
+        spared = [one for one in items if one.nodeid.startswith(SPARED)]
+        items[:] = [one for one in items if one not in set(spared)]
+        config.hook.pytest_deselected(items=spared)
+
+
+@pytest.fixture(autouse=True)
+def _databases() -> Iterator[None]:
+    """What a test has made on the PostgreSQL server goes with it."""
+    yield
+    database.drop_all()
 
 
 @pytest.fixture

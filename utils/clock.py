@@ -19,9 +19,22 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 
+# A moment of another clock, and our monotonic one when it was read: see `keep_to`.
+_kept: tuple[int, float] | None = None
+
+
 def now_ms() -> int:
     """Wall time in ms since the epoch."""
-    return time.time_ns() // 1_000_000
+    kept = _kept
+    if kept is None:
+        return time.time_ns() // 1_000_000
+    return kept[0] + int((time.monotonic() - kept[1]) * SECOND)
+
+
+def keep_to(at: int | None, since: float = 0.0) -> None:
+    """From here on go by a clock that was at `at` (ms) when `monotonic()` was `since`; None: by this machine's own."""
+    global _kept
+    _kept = None if at is None else (at, since)
 
 
 def monotonic() -> float:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from models.database import database, row
+from models.database import database
 from services import tallies
 from services.claim import Candidate
 from services.relay import Relay
@@ -23,7 +23,7 @@ from workers.worker import Worker
 
 log = logging.getLogger("mailferry.engine")
 
-GLANCE_SECONDS = 0.05  # how soon mail that another process accepted is noticed
+GLANCE_SECONDS = 0.05  # how soon mail that another process accepted is noticed, and ours announced
 TICK_SECONDS = 1.0
 ABORT_SECONDS = 2.0  # for workers to record what they know once their connections are shut
 END_SECONDS = 8.0  # from the deadline of a drain to its end: shutting connections, and giving everything back
@@ -50,6 +50,7 @@ class Engine:
         self._open = open_connection
         self._gate = threading.Lock()
         self._draining = False
+        self._news = False
         self._over = threading.Event()
         self._drained = threading.Event()
         self.on_lost: Callable[[], None] = lambda: None  # asked to replace this process
@@ -58,9 +59,9 @@ class Engine:
         self._membership = Membership(self.relay.policy, self._lease_seconds)
         self._membership.bury_the_dead()
         self.pool = ConnectionPool(self.relay, self.instance_id, self._open)
-        self._jobs = Jobs(self.relay, self.instance_id, self.wake)
+        self._jobs = Jobs(self.relay, self.instance_id, self.wake_everyone)
         self._watchdog = Watchdog(self.hands, self.pool, self.relay.policy)
-        self.relay.wake = self.wake
+        self.relay.wake = self.wake_everyone
         self.relay.alive = self.alive
         for worker in self.workers:
             worker.start()
@@ -90,6 +91,11 @@ class Engine:
             self.generation += 1
         any(one.wake() for one in self.workers)
 
+    def wake_everyone(self) -> None:
+        """The same, in the other processes as well."""
+        self._news = True
+        self.wake()
+
     def may_carry(self, candidate: Candidate) -> bool:
         """Whether there is, or may be, a connection for its mail."""
         return self.pool.has_idle(candidate.id) or self.may_open(candidate)
@@ -106,13 +112,15 @@ class Engine:
     # Time.
 
     def _keep_time(self) -> None:
-        version, next_tick, next_burial = 0, 0.0, monotonic() + self._beat_seconds
+        watch = database.obj.watch()
+        next_tick, next_burial = 0.0, monotonic() + self._beat_seconds
         while not self.stopping:
             try:
-                found = row("PRAGMA data_version")
-                if found and found[0] != version:
-                    version = found[0]
+                if watch.changed(GLANCE_SECONDS):
                     self.wake()
+                if self._news:
+                    self._news = False
+                    watch.announce()
                 if monotonic() >= next_tick:
                     next_tick = monotonic() + TICK_SECONDS
                     self._tick()
@@ -122,12 +130,13 @@ class Engine:
             except Exception:
                 log.exception("action=timekeeper_trouble")
                 self.pause(TICK_SECONDS)
-            threading.Event().wait(GLANCE_SECONDS)
+        watch.close()
         database.close()
 
     def _tick(self) -> None:
         self.wake()  # a quota window or a breaker may have freed
         for part in (
+            self._shut_when_silent,
             self.pool.sweep,
             self.pool.true_up,
             self._watchdog.look,
@@ -142,9 +151,23 @@ class Engine:
     def _flush(self) -> None:
         tallies.flush(self.relay.accept_ms)
 
+    def _shut_when_silent(self) -> None:
+        """Cut off from the database, or just woken: before others may open connections in the place of ours."""
+        if self._membership.is_silent():
+            log.warning("action=silent instance=%s", self.instance_id)
+            self._shut_connections()
+            self.pool.sweep(everything=True)
+
+    def _shut_connections(self) -> None:
+        for hand in self.hands():
+            connection = hand.progress.connection
+            if connection is not None:
+                connection.abort()
+
     def _bury(self) -> None:
+        self._watchdog.look_for_unheld(self.instance_id)
         if self._membership.bury_the_dead():
-            self.wake()
+            self.wake_everyone()
 
     def _keep_beating(self) -> None:
         """In a thread of its own: whatever is slow elsewhere must not make us look dead. To the end of a drain."""
@@ -198,10 +221,7 @@ class Engine:
         """Wait for the workers; at the deadline shut the connections of those that still wait for a server."""
         for worker in self.workers:
             worker.join(max(0.0, deadline - monotonic()))
-        for hand in self.hands():
-            connection = hand.progress.connection
-            if connection is not None:
-                connection.abort()
+        self._shut_connections()
         deadline = monotonic() + ABORT_SECONDS
         for worker in self.workers:
             worker.join(max(0.0, deadline - monotonic()))

@@ -115,7 +115,7 @@ class Hand:
         if claim.probe or first is None or first.id != claim.config.id:
             return []
         further = claims.claim(
-            claim.config.id, engine.instance_id, now_ms(), engine.pace.batch_size(claim.config.id),
+            claim.config.id, engine.instance_id, None, engine.pace.batch_size(claim.config.id),
             connected=True, known=claim.config, lease=claim.lease,
         )  # fmt: skip
         batch = leased_of(further) if further else []

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from models.database import row, run, write
+from models.database import FOR_KEY_SHARE, row, run, write
 from services import expire, promote, retention, tallies
 from services.relay import Relay
 from utils.clock import now_ms
@@ -56,8 +56,8 @@ class Jobs:
             return bool(holder[0] == self._instance_id)
         won = write(
             lambda: run(
-                "INSERT INTO leaders (name, instance_id) SELECT 'jobs', id FROM instances WHERE id = ?"
-                " ON CONFLICT DO NOTHING",
+                "INSERT INTO leaders (name, instance_id) SELECT 'jobs', id FROM instances"
+                f" WHERE id = ? AND ended_at IS NULL {FOR_KEY_SHARE} ON CONFLICT DO NOTHING",
                 self._instance_id,
             )
         )

@@ -35,6 +35,7 @@ class Watchdog:
         self._limits = limits
         self._grace = grace
         self._given_up: WeakSet[Hand] = WeakSet()
+        self._unheld: set[int] = set()
 
     def look(self) -> None:
         for hand in self._hands():
@@ -48,6 +49,18 @@ class Watchdog:
             elif over > 0 and progress.connection is not None:
                 log.warning("action=watchdog_abort stage=%s email=%s", progress.stage, progress.email_id)
                 progress.connection.abort()
+
+    def look_for_unheld(self, instance_id: int) -> None:
+        """Leases of ours that no hand has: the claim was committed, and its answer lost on the way to us.
+
+        Only what was seen at the last look too: a hand may just be taking it up, or have let it go.
+        """
+        stored = recover.leases_of(instance_id)
+        unheld = stored - {one.claim.lease for one in self._hands()}
+        for lease in unheld & self._unheld:
+            log.warning("action=unheld_lease_ended lease=%s", lease)
+            recover.take_back_unheld(lease, now_ms())
+        self._unheld = unheld
 
     def _give_up(self, hand: Hand, progress: Progress) -> None:
         if not hand.dismissed:  # else the lease could not be taken back at the last look

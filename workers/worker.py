@@ -108,7 +108,7 @@ class Worker(threading.Thread):
         engine = self._engine
         with engine.pool.changing(config.id):
             claim = claims.claim(
-                config.id, engine.instance_id, now_ms(), engine.pace.batch_size(config.id),
+                config.id, engine.instance_id, None, engine.pace.batch_size(config.id),
                 connected=kept is not None, known=config,
             )  # fmt: skip
             if claim is not None and claim.opens_connection:

@@ -9,6 +9,7 @@ from peewee import PeeweeException
 
 from controllers.cli import backup, configs, doctor, emails, keys, queue, send, unknown
 from controllers.cli.context import CliContext, Session, SettingsError, pass_session
+from services import outage
 from services.errors import ServiceError
 
 __all__ = ["CliContext", "main"]
@@ -59,7 +60,13 @@ def main(context: CliContext, argv: Sequence[str] | None = None) -> int:
     except OSError as exc:
         return _fail(str(exc), FAILED)
     except PeeweeException as exc:
-        return _fail(f"the database: {exc} (see what the doctor says)", FAILED)
+        unavailable = outage.told(exc)
+        told = (
+            f"{unavailable.message} ({exc})"
+            if unavailable
+            else f"the database: {exc} (see what the doctor says)"
+        )
+        return _fail(told, FAILED)
     except click.Abort:
         return INTERRUPTED
     return result if isinstance(result, int) else 0

@@ -17,7 +17,7 @@ from services.relay import Relay
 @dataclass(frozen=True)
 class CliContext:
     """`compose` brings the database up to date, `bind` (for the doctor) leaves it alone. Settings have `describe()`
-    and `database_path`."""
+    and `database`."""
 
     load_settings: Callable[[], Any]
     compose: Callable[[Any], Relay]

@@ -22,7 +22,7 @@ def doctor(session: Session, deep: bool, as_json: bool) -> int:
     premises = Premises(
         settings=settings.describe(),
         env_file=session.context.env_file or Path(".env"),
-        database=settings.database_path,
+        database=settings.database,
         relay=session.open_as_it_is(),
     )
     checks = list(examine(premises, now_ms(), deep=deep))

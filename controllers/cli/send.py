@@ -80,7 +80,7 @@ def _email(options: dict[str, Any]) -> NewEmail:
 
 def _final(relay: Relay, email_id: int) -> dict[str, Any]:
     """The email once nothing more will happen to it."""
-    if not running():
+    if not running(relay.policy, now_ms()):
         raise click.ClickException(
             f"email {email_id} is queued, but no relay runs on {relay.policy.data_dir}"
         )

@@ -14,9 +14,11 @@ from peewee import (
     Model,
     SmallIntegerField,
     TextField,
+    fn,
 )  # fmt: skip
 from playhouse.migrate import SchemaMigrator
-from playhouse.sqlite_ext import AutoIncrementField
+
+from models.fields import IdField
 
 
 def up(migrator: SchemaMigrator, db: Database) -> None:
@@ -26,7 +28,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             legacy_table_names = False
 
     class Email(Base):
-        id = AutoIncrementField()
+        id = IdField()
         tenant = TextField()
         user = TextField(default="")
         state = TextField()
@@ -81,12 +83,12 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
     Email.add_index(Email.smtp_config_id, where=Email.smtp_config_id.is_null(False), name="emails_pinned")
     Email.add_index(
         Email.finished_at,
-        where=(Email.finished_at.is_null(False) & (Email.has_content == 1)),
+        where=(Email.finished_at.is_null(False) & Email.has_content),
         name="emails_full",
     )
     Email.add_index(
         Email.finished_at,
-        where=(Email.finished_at.is_null(False) & (Email.has_content == 0)),
+        where=(Email.finished_at.is_null(False) & ~Email.has_content),
         name="emails_purged",
     )
 
@@ -115,7 +117,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             primary_key = CompositeKey("email_id", "position")
             without_rowid = True
 
-    Recipient.add_index(Recipient.address.collate("NOCASE"), Recipient.email_id, name="recipients_address")
+    Recipient.add_index(fn.lower(Recipient.address), Recipient.email_id, name="recipients_address")
 
     class Tag(Base):
         tenant = TextField()
@@ -128,7 +130,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             without_rowid = True
 
     class Blob(Base):
-        id = AutoIncrementField()
+        id = IdField()
         tenant = TextField()
         sha256 = BlobField()
         size = IntegerField()
@@ -154,7 +156,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
     Attachment.add_index(Attachment.blob_id, name="attachments_blob")
 
     class Attempt(Base):
-        id = AutoIncrementField()
+        id = IdField()
         email_id = IntegerField()
         smtp_config_id = IntegerField()
         instance_id = IntegerField()
@@ -174,7 +176,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
     Attempt.add_index(Attempt.email_id, name="attempts_email")
 
     class Event(Base):
-        id = AutoIncrementField()
+        id = IdField()
         email_id = IntegerField()
         at = BigIntegerField()
         type = TextField()
@@ -200,7 +202,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             without_rowid = True
 
     class SmtpConfig(Base):
-        id = AutoIncrementField()
+        id = IdField()
         tenant = TextField()
         name = TextField()
         email_address = TextField()
@@ -270,7 +272,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             without_rowid = True
 
     class Lane(Base):
-        id = AutoIncrementField()
+        id = IdField()
         tenant = TextField()
         smtp_config_id = IntegerField(default=0)
         sender = TextField(default="")
@@ -291,7 +293,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
     Route.add_index(Route.lane_id, name="routes_lane")
 
     class Instance(Base):
-        id = AutoIncrementField()
+        id = IdField()
         boot_id = TextField()
         lock_name = TextField()
         host = TextField()
@@ -318,7 +320,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             table_name = "switches"
 
     class ApiKey(Base):
-        id = AutoIncrementField()
+        id = IdField()
         tenant = TextField(default="")
         user = TextField(default="")
         name = TextField()
@@ -334,7 +336,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             table_name = "api_keys"
 
     class SandboxMessage(Base):
-        id = AutoIncrementField()
+        id = IdField()
         at = BigIntegerField()
         mail_from = TextField()
         rcpt_tos = JSONField()

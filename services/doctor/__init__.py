@@ -17,11 +17,11 @@ __all__ = ["Check", "Premises", "examine"]
 @dataclass(frozen=True, slots=True)
 class Premises:
     """What is to be examined. `settings` as described, secrets masked; `relay` bound to `database`, which need not
-    exist yet and is not migrated."""
+    exist yet and is not migrated; a Path is SQLite's file."""
 
     settings: dict[str, Any]
     env_file: Path
-    database: Path
+    database: Path | str
     relay: Relay
 
 
@@ -29,10 +29,13 @@ def examine(premises: Premises, now: int, *, deep: bool = False) -> Generator[Ch
     """Check by check, as each is done. `deep` reads the whole database with its indexes."""
     policy = premises.relay.policy
     yield from setup.check(premises.settings, policy, premises.env_file)
-    yield from disk.check(policy, premises.database.parent, now)
-    if not premises.database.exists():
-        yield store.missing(premises.database)
-        return
+    if isinstance(premises.database, Path):
+        yield from disk.check(policy, premises.database.parent, now)
+        if not premises.database.exists():
+            yield store.missing(premises.database)
+            return
+    else:
+        yield from disk.check_data_folder(policy.data_dir)
     readable = yield from store.check(premises.relay, premises.database, now, deep=deep)
     if readable:
         yield from accounts.check(premises.relay, now)

@@ -38,7 +38,7 @@ def _config(relay: Relay, config: SmtpConfig, now: int) -> Check:
     name = f"config {config.id} ({config.name})"
     if config.sandbox and relay.policy.sandbox_port is None:
         return warn(name, "SANDBOX=off, so nothing answers there", "deactivate it, or set SANDBOX=on")
-    if config.sandbox and not running():
+    if config.sandbox and not running(relay.policy, now):
         return ok(name, "not tried: the sandbox runs only while the relay does")
     result = run_test(relay, config, None, now)
     told = [f"{step['step']}: {step['detail']}" for step in result["steps"]]

@@ -22,21 +22,32 @@ _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "ceph", "glust
 
 
 def check(policy: Policy, folder: Path, now: int) -> Iterator[Check]:
-    nearest = next(one for one in (folder, *folder.parents) if one.exists())
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        yield fail(
-            "data folder", f"{nearest} cannot be written", f"chown or chmod {nearest}, or change DATA_DIR"
-        )
-        return
-    if nearest != folder:
-        yield ok("data folder", f"{folder} will be made at the first start")
-    else:
-        yield _permissions(folder)
+    nearest = _nearest(folder)
+    for one in check_data_folder(folder):
+        yield one
+        if one.state == "fail":
+            return
     yield _file_system(nearest)
     yield _room(nearest, policy.min_free_bytes)
     with tempfile.NamedTemporaryFile(dir=nearest, prefix=".doctor-") as probe:
         yield _sync_time(probe.fileno())
         yield _clock(probe.fileno(), now)
+
+
+def check_data_folder(folder: Path) -> Iterator[Check]:
+    nearest = _nearest(folder)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        yield fail(
+            "data folder", f"{nearest} cannot be written", f"chown or chmod {nearest}, or change DATA_DIR"
+        )
+    elif nearest != folder:
+        yield ok("data folder", f"{folder} will be made at the first start")
+    else:
+        yield _permissions(folder)
+
+
+def _nearest(folder: Path) -> Path:
+    return next(one for one in (folder, *folder.parents) if one.exists())
 
 
 def _permissions(folder: Path) -> Check:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from peewee import DatabaseError
-from playhouse.migrations import Runner
 from pysqlite3 import dbapi2 as sqlite
 
-from models.database import database, rows
-from models.migrate import FOLDER
+from models.database import rows
+from models.migrate import pending
 from models.smtp_config import SmtpConfig
+from services.doctor import server
 from services.doctor.check import Check, fail, ok, warn
 from services.presence import running
 from services.relay import Relay
@@ -30,25 +30,30 @@ def missing(path: Path) -> Check:
     return ok("database", f"{path} will be made at the first start")
 
 
-def check(relay: Relay, path: Path, now: int, *, deep: bool) -> Generator[Check, None, bool]:
+def check(relay: Relay, where: Path | str, now: int, *, deep: bool) -> Generator[Check, None, bool]:
     """Returns whether the tables can be read."""
-    yield _engine()
-    integrity = _integrity(deep)
-    yield integrity
-    if integrity.state == "fail":
-        return False
-    yield _wal(path)
-    pending = _pending()
-    if pending:
-        advice = "they are applied at the next start, after a copy of the file is made"
-        yield warn("migrations", f"{len(pending)} wait: {', '.join(pending)}", advice)
+    for one in _file(where, deep) if isinstance(where, Path) else server.check(now):
+        yield one
+        if one.state == "fail":
+            return False
+    file = isinstance(where, Path)
+    waiting = pending()
+    if waiting:
+        advice = "they are applied at the next start" + (", after a copy of the file is made" if file else "")
+        yield warn("migrations", f"{len(waiting)} wait: {', '.join(waiting)}", advice)
         return False
     yield ok("migrations", "all applied")
     yield _future(now)
-    yield _daemon()
+    yield _daemon(relay, now)
     yield _backup(now)
     yield _passwords(relay)
     return True
+
+
+def _file(path: Path, deep: bool) -> Iterator[Check]:
+    yield _engine()
+    yield _integrity(deep)
+    yield _wal(path)
 
 
 def _engine() -> Check:
@@ -82,16 +87,11 @@ def _wal(path: Path) -> Check:
     return ok("write-ahead log", detail)
 
 
-def _pending() -> list[str]:
-    runner = Runner(database.obj, str(FOLDER), table_name="schema_migrations")
-    return [one.name for one in runner.status() if one.path and not one.applied]
-
-
 def _future(now: int) -> Check:
     latest = max(
         value or 0
         for (value,) in rows(
-            "SELECT max(created_at) FROM (SELECT created_at FROM emails ORDER BY id DESC LIMIT 1000)"
+            "SELECT max(created_at) FROM (SELECT created_at FROM emails ORDER BY id DESC LIMIT 1000) latest"
             " UNION ALL SELECT max(minute) * 60000 FROM usage"
         )
     )
@@ -103,12 +103,14 @@ def _future(now: int) -> Check:
     return ok("records", "none is dated in the future")
 
 
-def _daemon() -> Check:
-    found = running()
+def _daemon(relay: Relay, now: int) -> Check:
+    found = running(relay.policy, now)
     if not found:
         return ok("daemon", "none is running on this database")
     return ok(
-        "daemon", "running: " + ", ".join(f"process {one.pid} since {iso(one.started_at)}" for one in found)
+        "daemon",
+        "running: "
+        + ", ".join(f"process {one.pid} on {one.host} since {iso(one.started_at)}" for one in found),
     )
 
 

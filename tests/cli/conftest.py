@@ -11,7 +11,7 @@ import pytest
 
 import config
 from controllers.cli import CliContext, main
-from models.database import database
+from tests.support import database as databases
 from utils.crypto import new_fernet_key
 
 
@@ -38,6 +38,7 @@ class CommandLine:
             "JWT_SECRET": "q1W2e3R4t5Y6u7I8o9P0",
             "MESSAGE_ID_DOMAIN": "relay.example",
             "LOG_LEVEL": "WARNING",
+            **databases.settings(folder / "data"),
         }
         self.env_file = folder / ".env"
         self.served = 0
@@ -72,6 +73,4 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CommandL
     handlers, level = root.handlers[:], root.level
     yield CommandLine(tmp_path, capsys)
     root.handlers[:], root.level = handlers, level
-    if database.obj is not None:
-        database.close_writer()
-        database.close()
+    databases.close()

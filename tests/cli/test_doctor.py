@@ -14,6 +14,7 @@ from services import switches
 from services.doctor import disk
 from tests.cli.conftest import CommandLine
 from tests.support.ca import TestCA
+from tests.support.database import POSTGRESQL, sqlite_only
 from tests.support.sink import Sink
 from utils.clock import DAY, HOUR, now_ms
 from utils.crypto import new_fernet_key
@@ -41,6 +42,7 @@ def add_config(port: int = 1, **fields: Any) -> str:
     return f"config {config.id} ({config.name})"
 
 
+@sqlite_only
 def test_a_fresh_folder_is_fine_and_stays_untouched(run: CommandLine) -> None:
     checks = examine(run)
     assert checks["database"]["detail"].endswith("will be made at the first start")
@@ -51,7 +53,10 @@ def test_a_fresh_folder_is_fine_and_stays_untouched(run: CommandLine) -> None:
 def test_it_tells_how_old_the_last_backup_is(run: CommandLine) -> None:
     with_database(run)
     assert "none was taken" in examine(run)["backup"]["detail"]
-    assert run("backup").status == 0
+    if POSTGRESQL:
+        switches.note_backup(now_ms())  # pg_dump refuses servers that are newer than itself
+    else:
+        assert run("backup").status == 0
     assert examine(run)["backup"]["state"] == "ok"
     switches.note_backup(now_ms() - 8 * DAY)
     stale = examine(run)["backup"]
@@ -65,8 +70,12 @@ def test_a_healthy_relay_passes(run: CommandLine) -> None:
         checks = examine(run, "--deep")
     assert {one["name"]: one["detail"] for one in checks.values() if one["state"] != "ok"} == {}
     assert "ehlo:" in checks[name]["detail"]
-    assert checks["database"]["detail"] == "integrity_check found no damage"
-    assert checks["sqlite"]["state"] == checks["migrations"]["state"] == "ok"
+    assert checks["migrations"]["state"] == "ok"
+    if POSTGRESQL:
+        assert "answers: PostgreSQL 18" in checks["database"]["detail"]
+    else:
+        assert checks["database"]["detail"] == "integrity_check found no damage"
+        assert checks["sqlite"]["state"] == "ok"
 
 
 def test_people_get_a_table_with_what_to_do(run: CommandLine) -> None:
@@ -133,6 +142,7 @@ def test_a_lost_credentials_key_fails(run: CommandLine) -> None:
     assert check["state"] == "fail" and "(gmail)" in check["detail"]
 
 
+@sqlite_only
 def test_a_damaged_database_fails_and_ends_the_examination(run: CommandLine) -> None:
     run.data_dir.mkdir()
     (run.data_dir / "mailferry.db").write_bytes(b"this is no database, " * 500)
@@ -186,6 +196,7 @@ def test_risky_settings_warn(run: CommandLine, setting: str, value: str, told: s
     assert run.env["API_KEY"] not in check["detail"]
 
 
+@sqlite_only
 def test_a_full_disk_fails(run: CommandLine) -> None:
     run.env["MIN_FREE_MB"] = "1000000"
     free = os.statvfs("/").f_bavail * os.statvfs("/").f_frsize

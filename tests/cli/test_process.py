@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.ca import TestCA
 from tests.support.daemon import ROOT, Daemon, free_port
+from tests.support.database import sqlite_only
 from tests.support.sink import Sink
 
 
@@ -60,6 +61,7 @@ def test_the_doctor_counts_the_days_of_a_certificate(tmp_path: Path, days: int, 
     assert check["state"] == state and f"{days - 1} days left" in check["detail"]
 
 
+@sqlite_only
 def test_a_backup_is_verified_where_there_is_no_relay_and_no_key(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     login = ("--username", "u", "--password-stdin")

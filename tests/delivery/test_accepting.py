@@ -17,6 +17,7 @@ from services.errors import IdempotencyMismatchError, InvalidInputError, Storage
 from services.message_size import message_size
 from services.relay import Relay
 from services.submission import NewEmail
+from tests.support.database import sqlite_only
 from tests.support.relay import SERVICE, add_config, email, submit
 from utils.addresses import Address
 from utils.clock import MINUTE, now_ms
@@ -57,6 +58,7 @@ def test_a_replayed_batch_brings_the_first_answer_even_after_the_expiry(relay: R
     assert row("SELECT count(*) FROM emails") == (2,)
 
 
+@sqlite_only
 def test_a_replay_needs_no_room_on_the_disk_and_a_new_email_does(relay: Relay) -> None:
     add_config()
     accept.submit(relay, SERVICE, new(), now_ms(), KEY)
@@ -74,6 +76,7 @@ def test_a_replay_needs_no_room_on_the_disk_and_a_new_email_does(relay: Relay) -
             act()
 
 
+@sqlite_only
 def test_the_disk_that_must_have_room_is_that_of_the_database(relay: Relay) -> None:
     add_config()
     relay.policy = replace(relay.policy, data_dir=Path("/nowhere"), min_free_bytes=1)

@@ -1,4 +1,4 @@
-"""Limits on the real daemon: two processes, eight workers each, and a clock that is moved."""
+"""Limits on the real daemon: two processes, eight workers each, and a clock that is moved: the database's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import Daemon
+from tests.support.database import POSTGRESQL
 from tests.support.faketime import Clock
 from tests.support.sink import Sink
 
@@ -19,14 +20,30 @@ NOON = (int(time.time()) // 86400 + 2) * 86400 + 12 * HOUR
 
 
 @pytest.fixture
-def clock(tmp_path: Path) -> Clock:
-    return Clock(tmp_path)
+def clock(tmp_path: Path) -> Iterator[Clock]:
+    """By which the limits are counted: the daemon's, or that of its PostgreSQL server."""
+    if not POSTGRESQL:
+        yield Clock(tmp_path)
+        return
+    from tests.support.postgres import Server
+
+    server = Server(clock=Clock)
+    try:
+        assert server.clock is not None
+        server.clock.server = server
+        yield server.clock
+    finally:
+        server.destroy()
 
 
 @pytest.fixture
 def daemon(tmp_path: Path, clock: Clock) -> Iterator[Daemon]:
     clock.set(NOON)
-    made = Daemon(tmp_path, wrapper=clock.wrapper, queue_workers=8, web_concurrency=2)
+    made = Daemon(tmp_path, queue_workers=8, web_concurrency=2)
+    if POSTGRESQL:
+        made.settings |= {"DATABASE_URL": clock.server.url("postgres"), "LEASE_SECONDS": "6"}
+    else:
+        made.wrapper = clock.wrapper
     with made:
         yield made
 

@@ -10,6 +10,7 @@ from apiflask import APIFlask
 
 from models.database import row, rows, write
 from tests.support.app import CONFIG, EMAIL, MASTER_KEY, Caller, caller, running_app
+from tests.support.database import sqlite_only
 from utils.clock import now_ms
 
 
@@ -200,12 +201,14 @@ def test_a_chunked_body_over_the_limit_is_a_413(tmp_path: Any) -> None:
             assert response.status_code == status
 
 
+@sqlite_only
 def test_a_full_disk_is_a_507(tmp_path: Any) -> None:
     with running_app(tmp_path, MIN_FREE_MB="1000000") as app:
         response = caller(app, MASTER_KEY).post("/api/emails", EMAIL)
         assert (response.status_code, response.json["code"]) == (507, "STORAGE_FULL")
 
 
+@sqlite_only
 def test_a_disk_that_fills_up_meanwhile_is_a_507(service: Caller) -> None:
     def fill() -> None:
         (pages,) = row("PRAGMA page_count") or (0,)

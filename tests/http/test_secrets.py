@@ -7,6 +7,8 @@ import logging
 from pathlib import Path
 
 from models import Event, SmtpConfig
+from models.database import rows
+from tests.support import database as databases
 from tests.support.app import CONFIG, EMAIL, JWT_SECRET, MASTER_KEY, caller, running_app
 from utils import logs
 
@@ -72,6 +74,8 @@ def test_planted_secrets_turn_up_nowhere(tmp_path: Path) -> None:
 def test_a_password_is_encrypted_at_rest(tmp_path: Path) -> None:
     with running_app(tmp_path) as app:
         caller(app, MASTER_KEY).post("/api/smtp-configs", CONFIG | {"password": PASSWORD})
+        ((stored,),) = rows("SELECT password FROM smtp_configs WHERE name = ?", CONFIG["name"])
+    assert stored and PASSWORD not in stored
     files = [one for one in tmp_path.iterdir() if one.is_file()]
-    assert any(one.name.startswith("mailferry.db") for one in files)
+    assert databases.POSTGRESQL or any(one.name.startswith("mailferry.db") for one in files)
     assert all(PASSWORD.encode() not in one.read_bytes() for one in files)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from models import Attachment, Blob, Content, Event, Recipient
-from models.database import rows, write
+from models.database import database, rows, write
 from services import actions, reading
 from services.errors import ConflictError, NotFoundError
 from services.relay import Relay
@@ -29,8 +29,7 @@ def told_everywhere(relay: Relay, config: int) -> int:
 
 
 def everything_stored() -> str:
-    tables = [name for (name,) in rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return str([rows(f"SELECT * FROM {name}") for name in tables])
+    return str([rows(f"SELECT * FROM {name}") for name in database.get_tables()])
 
 
 def test_nothing_that_it_said_is_left(relay: Relay) -> None:

@@ -6,6 +6,7 @@ from models.database import rows
 from services import expire
 from services.relay import Relay
 from tests.queue.making import NOW, change, change_recipient, claimed, ended
+from tests.support.database import sqlite_only
 from tests.support.relay import add_config, email, events, recipient_states, state, submit
 from utils.clock import HOUR, iso
 
@@ -59,6 +60,7 @@ def test_it_goes_in_steps_up_to_its_limit(relay: Relay, monkeypatch: pytest.Monk
     assert expire.expire_due(DUE, limit=5) == 2
 
 
+@sqlite_only
 def test_the_index_of_expiring_mail_is_used(relay: Relay) -> None:
     plan = rows(f"EXPLAIN QUERY PLAN SELECT id FROM {expire._EXPIRED} ORDER BY expires_at", DUE)
     assert "USING INDEX emails_expiring (expires_at" in str(plan)

@@ -4,6 +4,7 @@ from models.database import rows
 from services import promote
 from services.relay import Relay
 from tests.queue.making import NOW, STEP, change, ended
+from tests.support.database import sqlite_only
 from tests.support.relay import add_config, email, state, submit
 from utils.clock import HOUR
 
@@ -48,6 +49,7 @@ def test_the_next_due_is_known(relay: Relay) -> None:
     assert promote.next_due(NOW + 2 * HOUR) == NOW + 2 * HOUR
 
 
+@sqlite_only
 def test_the_index_of_due_mail_is_used(relay: Relay) -> None:
     plan = rows(
         f"EXPLAIN QUERY PLAN SELECT id FROM {promote._DUE} AND available_at <= 5 ORDER BY available_at"

@@ -13,6 +13,8 @@ from models.database import database, row, write
 from services import health_checks, metrics
 from services.relay import Relay
 from tests.queue.making import NOW, M, change_config, change_health, ended, use
+from tests.support import database as databases
+from tests.support.database import sqlite_only
 from tests.support.relay import add_config, submit
 from utils.clock import HOUR
 
@@ -43,6 +45,7 @@ def test_each_lack_is_named(relay: Relay) -> None:
     assert failing(relay) == {"disk"}
 
 
+@sqlite_only
 def test_the_disk_is_that_of_the_database(relay: Relay) -> None:
     add_config()
     relay.alive = lambda: True
@@ -56,6 +59,7 @@ def test_the_disk_is_that_of_the_database(relay: Relay) -> None:
         gone.rename(folder)
 
 
+@sqlite_only
 def test_a_database_that_cannot_be_written_is_not_ready(relay: Relay) -> None:
     add_config()
     relay.alive = lambda: True
@@ -115,12 +119,15 @@ def test_another_process_tells_the_same(relay: Relay) -> None:
     add_config()
     submit(relay, NOW)
     script = (
-        "import sys, pathlib, models\nfrom services import metrics\n"
-        "models.bind(pathlib.Path(sys.argv[1]))\nprint(metrics.render(None, int(sys.argv[2]))[0].decode())"
+        "import sys, pathlib, models\nfrom types import SimpleNamespace\nfrom services import metrics\n"
+        "from tests.support.relay import policy\n"
+        "where = sys.argv[1]\nmodels.bind(where if '://' in where else pathlib.Path(where))\n"
+        "relay = SimpleNamespace(policy=policy(pathlib.Path(sys.argv[3])))\n"
+        "print(metrics.render(relay, int(sys.argv[2]))[0].decode())"
     )
-    path = relay.policy.data_dir / "mailferry.db"
+    path = databases.location(relay.policy.data_dir)
     done = subprocess.run(
-        [sys.executable, "-c", script, str(path), str(NOW)],
+        [sys.executable, "-c", script, str(path), str(NOW), str(relay.policy.data_dir)],
         capture_output=True, text=True, cwd=ROOT, env={**os.environ}, check=True, timeout=60,
     )  # fmt: skip
     here = metrics.render(relay, NOW)[0].decode()

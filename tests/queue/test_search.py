@@ -7,6 +7,7 @@ from services.errors import InvalidInputError
 from services.relay import Relay
 from services.search import Filters, by_status, first_id_at, query, search
 from tests.queue.making import NOW, change, ended, tenant
+from tests.support.database import sqlite_only
 from tests.support.relay import add_config, submit
 from utils.clock import HOUR, MINUTE, iso
 
@@ -173,6 +174,7 @@ def test_an_unknown_state_is_refused(relay: Relay) -> None:
         search(None, Filters(status="lost"), 10, None)
 
 
+@sqlite_only
 @pytest.mark.parametrize("whose", [None, "ours"])
 @pytest.mark.parametrize("name", SINGLE)
 def test_no_single_filter_reads_a_whole_table(relay: Relay, name: str, whose: str | None) -> None:

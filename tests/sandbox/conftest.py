@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 import models
-from models.database import database
 from services.relay import Policy
+from tests.support import database as databases
 from workers.sandbox_server import SandboxServer
 
 
 @pytest.fixture
 def policy(tmp_path: Path) -> Iterator[Policy]:
     """Of a daemon with a database of its own."""
-    models.initialize_db(tmp_path / "mailferry.db")
+    models.initialize_db(databases.location(tmp_path))
     yield Policy(
         data_dir=tmp_path,
         max_retries=3,
@@ -29,8 +29,7 @@ def policy(tmp_path: Path) -> Iterator[Policy]:
         sandbox_port=1025,
         helo="relay.test",
     )
-    database.obj.close_writer()
-    database.close()
+    databases.close()
 
 
 @pytest.fixture

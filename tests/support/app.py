@@ -15,9 +15,9 @@ from werkzeug.test import TestResponse
 
 import config
 from app import create_app
-from models.database import database
 from services import keys, sandbox
 from services.principal import Scope
+from tests.support import database as databases
 from utils.clock import now_ms
 from utils.crypto import new_fernet_key
 
@@ -35,7 +35,7 @@ def settings(folder: Path, **changes: str) -> config.Settings:
         "MESSAGE_ID_DOMAIN": "relay.test",
         "MIN_FREE_MB": "0",
     }
-    return config.from_env(env | changes)
+    return config.from_env(env | databases.settings(folder) | changes)
 
 
 @contextmanager
@@ -48,8 +48,7 @@ def running_app(folder: Path, **changes: str) -> Iterator[APIFlask]:
     try:
         yield app
     finally:
-        database.close()
-        database.close_writer()
+        databases.close()
 
 
 @dataclass

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from pysqlite3 import dbapi2 as sqlite
 
 from tests.support.daemon import KEY, ROOT, Daemon, free_port
 
 CONNECTIONS = 5
+WAITING = "state IN ('queued', 'sending', 'retry', 'scheduled')"
 
 
 @dataclass
@@ -126,46 +126,44 @@ def wait_for_port(port: int) -> None:
 
 
 def query(daemon: Daemon, sql: str) -> list[tuple[Any, ...]]:
-    connection = sqlite.connect(str(daemon.folder / "data" / "mailferry.db"), timeout=30)
-    try:
-        return list(connection.execute(sql))
-    finally:
-        connection.close()
+    return daemon.query(sql)
 
 
-def wait_until_quiet(daemon: Daemon, seconds: float = 90.0) -> None:
+def wait_until_quiet(daemon: Daemon, seconds: float = 90.0, among: str = "1 = 1") -> None:
     """Until nothing waits that could go now; a retry after an `unknown` is brought forward."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if not query(
-            daemon, "SELECT 1 FROM emails WHERE state IN ('queued', 'sending', 'retry', 'scheduled') LIMIT 1"
-        ):
+        if not query(daemon, f"SELECT 1 FROM emails WHERE {WAITING} AND {among} LIMIT 1"):
             return
         time.sleep(0.2)
 
 
-def sums(daemon: Daemon, accepted: list[int], log: Path, faults: int) -> Sums:
+def sums(daemon: Daemon, accepted: list[int], log: Path, faults: int, among: str = "1 = 1") -> Sums:
+    """`among`: the emails that this is about, as a condition on their table."""
     ids = {
-        message_id: email_id for email_id, message_id in query(daemon, "SELECT id, message_id FROM emails")
+        message_id: email_id
+        for email_id, message_id in query(daemon, f"SELECT id, message_id FROM emails WHERE {among}")
     }
     delivered = Counter(ids[json.loads(line)["message_id"]] for line in log.read_text().splitlines())
-    unknown = {
-        email_id for (email_id,) in query(daemon, "SELECT email_id FROM events WHERE type = 'unknown'")
-    }
-    held = {email_id for (email_id,) in query(daemon, "SELECT id FROM emails WHERE state = 'unknown'")}
-    doubled = sorted(email_id for email_id, count in delivered.items() if count > 1)
-    waiting = query(
+    unknown = query(
         daemon,
-        "SELECT state, count(*) FROM emails WHERE state IN ('queued', 'sending', 'retry', 'scheduled') GROUP BY 1",
+        "SELECT email_id FROM events WHERE type = 'unknown'"
+        f" AND email_id IN (SELECT id FROM emails WHERE {among})",
     )
+    held = {
+        email_id
+        for (email_id,) in query(daemon, f"SELECT id FROM emails WHERE state = 'unknown' AND {among}")
+    }
+    doubled = sorted(email_id for email_id, count in delivered.items() if count > 1)
+    waiting = query(daemon, f"SELECT state, count(*) FROM emails WHERE {WAITING} AND {among} GROUP BY 1")
     return Sums(
         faults=faults,
         accepted=len(accepted),
         delivered=len(delivered),
         lost=sorted(set(accepted) - set(delivered) - held),
         doubled=doubled,
-        doubled_silently=[one for one in doubled if one not in unknown],
-        unknown=len(query(daemon, "SELECT id FROM events WHERE type = 'unknown'")),
+        doubled_silently=[one for one in doubled if (one,) not in unknown],
+        unknown=len(unknown),
         most_unknown=CONNECTIONS * faults,
         stuck=dict(waiting),
     )

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import requests
 
+from tests.support import database as databases
 from utils.crypto import new_fernet_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +60,7 @@ class Daemon:
             "SANDBOX": "off",
             "MIN_FREE_MB": "1",
             "LOG_LEVEL": "INFO",
+            **databases.settings(self.folder / "data"),
             **self.settings,
         }
 
@@ -110,6 +112,10 @@ class Daemon:
         if self.process is not None and self.process.poll() is None:
             self.stop()
         self.http.close()
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Of its database, from outside."""
+        return databases.query(self.folder / "data", sql, url=self.settings.get("DATABASE_URL"))
 
     def get(self, path: str, **options: Any) -> Any:
         answer = self.http.get(self.url + path, timeout=30, **options)

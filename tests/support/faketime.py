@@ -6,6 +6,7 @@ import glob
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ class Clock:
         self._file = folder / "faketime"
         self._file.write_text("+0")
         self._offset = 0
+        self.server: Any = None  # the PostgreSQL server that goes by it, if one does
         self.wrapper = [
             "env",
             f"LD_PRELOAD={library()}",

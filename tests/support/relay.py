@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import models
-from models.database import database, row, rows, write
+from models.database import row, rows, write
 from models.smtp_config import Health, SmtpConfig
 from services import accept, routing
 from services.principal import Principal, Scope
 from services.relay import Policy, Relay
 from services.submission import NewEmail
+from tests.support import database as databases
 from utils.clock import HOUR, now_ms
 from utils.crypto import Signer, Vault, new_fernet_key
 from workers.engine import Engine
@@ -46,12 +47,11 @@ def policy(folder: Path, **changes: Any) -> Policy:
 
 @contextmanager
 def relay_in(folder: Path, **changes: Any) -> Iterator[Relay]:
-    models.initialize_db(folder / "mailferry.db")
+    models.initialize_db(databases.location(folder))
     try:
         yield Relay(policy(folder, **changes), Vault([new_fernet_key()]), Signer("s" * 32, "message-id"))
     finally:
-        database.close_writer()
-        database.close()
+        databases.close()
 
 
 def add_config(port: int = 9, **fields: Any) -> int:

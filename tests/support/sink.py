@@ -370,6 +370,7 @@ class LoggingSink(Sink):
             "rcpt_tos": message.rcpt_tos,
             "message_id": message.message_id,
             "at": message.at,
+            "peak": self.peak,
         }
         with self._lock:
             self._log.write(json.dumps(fact) + "\n")

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.support.daemon import ROOT, Daemon
+from tests.support.database import sqlite_only
 from tests.support.faketime import Clock
 from tests.support.sink import Sink
 
 
+@sqlite_only
 def test_a_second_daemon_on_the_same_database_is_refused_whatever_its_data_folder(tmp_path: Path) -> None:
     with Daemon(tmp_path) as first:
         database = f"sqlite:///{tmp_path / 'data' / 'mailferry.db'}"
@@ -40,6 +42,7 @@ def test_processes_that_were_stopped_together_do_not_bury_each_other(tmp_path: P
         assert "action=recovered" not in daemon.log.read_text()
 
 
+@sqlite_only
 def test_scheduled_mail_goes_though_the_clock_was_set_back(tmp_path: Path) -> None:
     clock = Clock(tmp_path)
     noon = (int(time.time()) // 86400 + 2) * 86400 + 12 * 3600

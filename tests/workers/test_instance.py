@@ -13,6 +13,7 @@ from models.database import row, rows, run, write
 from models.service import Instance
 from services import claim as claims
 from services.relay import Relay
+from tests.support.database import sqlite_only
 from tests.support.relay import add_config, delivering, events, state, submit, wait_for
 from utils.clock import now_ms
 from workers.instance import Membership
@@ -100,6 +101,7 @@ def test_an_observer_that_has_not_beaten_yet_since_a_stall_judges_nobody(relay: 
     assert other.beat()
 
 
+@sqlite_only
 def test_after_a_reboot_what_was_in_hand_is_unknown(relay: Relay) -> None:
     before, after = Membership(relay.policy, 60), Membership(relay.policy, 60)
     one = in_hand_of(relay, before)
@@ -140,3 +142,31 @@ def test_beats_go_on_while_the_timekeeper_is_held_up(relay: Relay, monkeypatch: 
         wait_for(lambda: row("SELECT beat FROM instances") > before, 2)
         monkeypatch.undo()
         held.set()
+
+
+def test_one_that_is_only_silent_keeps_its_connections_until_it_leaves(relay: Relay) -> None:
+    """It may wake up with them still open: together with those that took their place they would be too many."""
+    silent, observer = Membership(relay.policy, 0.4), Membership(relay.policy, 0.4)
+    one = in_hand_of(relay, silent)
+    observer.bury_the_dead()
+    for _ in range(4):
+        time.sleep(0.15)
+        observer.beat()
+        observer.bury_the_dead()
+    assert state(one) == "queued"
+    assert not silent.beat()
+    assert rows("SELECT connections FROM slots") == [(1,)]
+    silent.leave()
+    assert rows("SELECT connections FROM slots") == []
+    assert [one.id for one in Instance.select()] == [observer.id]
+
+
+def test_one_that_was_given_up_and_then_died_keeps_nothing(relay: Relay) -> None:
+    silent, observer = Membership(relay.policy, 60), Membership(relay.policy, 60)
+    in_hand_of(relay, silent)
+    write(lambda: run("UPDATE instances SET ended_at = ? WHERE id = ?", now_ms(), silent.id))
+    observer.bury_the_dead()
+    assert rows("SELECT connections FROM slots") == [(1,)]
+    die(silent)
+    observer.bury_the_dead()
+    assert rows("SELECT connections FROM slots") == []

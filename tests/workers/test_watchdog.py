@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from models.smtp_config import SmtpConfig
 from services import claim as claims
 from services.relay import Relay
 from services.smtp import Connection, Deadlines, Endpoint
+from tests.support.database import sqlite_only
 from tests.support.relay import (
     add_config,
     attempts,
@@ -27,9 +29,11 @@ from tests.support.relay import (
     wait_for,
 )
 from tests.support.sink import Sink
+from utils.clock import now_ms
 from workers import watchdog
 from workers.engine import Engine
 from workers.hand import Hand, Progress
+from workers.instance import Membership
 
 
 @contextmanager
@@ -66,7 +70,7 @@ def test_a_worker_that_nothing_frees_loses_its_email_to_another(relay: Relay, si
         one = submit(relay)
         (first,) = wait_for(engine.hands)
         wait_for(lambda: first.dismissed, 6)
-        assert "hung at connect" in health(config).last_error
+        wait_for(lambda: "hung at connect" in (health(config).last_error or ""))
         assert events(one) == ["returned"]
         wait_for(lambda: state(one) == "sent", 10)
         never.set()
@@ -74,6 +78,7 @@ def test_a_worker_that_nothing_frees_loses_its_email_to_another(relay: Relay, si
     assert sink.accepted == 1
 
 
+@sqlite_only
 def test_a_full_disk_after_the_answer_sends_nothing_twice(
     relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,3 +126,19 @@ def test_the_limits_are_above_what_the_transport_allows_itself() -> None:
     greetings = 8  # banner, EHLO, HELO or STARTTLS, TLS, EHLO again, and up to three lines of AUTH
     assert watchdog.LIMITS["connect"] > Deadlines().connect + greetings * Deadlines().greeting
     assert watchdog.LIMITS["dot"] > Deadlines().data_done
+
+
+def test_a_claim_whose_answer_was_lost_is_given_back_at_the_second_look(relay: Relay) -> None:
+    """Its commit came through, but not the answer that it did: nobody carries that mail."""
+    member = Membership(relay.policy, 60)
+    config = add_config(hourly_limit=5)
+    lost, held = submit(relay), submit(relay)
+    assert claims.claim(config, member.id, now_ms(), 1, connected=True) is not None
+    claim = claims.claim(config, member.id, now_ms(), 1, connected=True)
+    hand = SimpleNamespace(claim=claim)
+    dog = watchdog.Watchdog(lambda: [hand], None, relay.policy)  # type: ignore[arg-type,list-item,return-value]
+    dog.look_for_unheld(member.id)
+    assert (state(lost), state(held)) == ("sending", "sending"), "a hand may just be taking it up"
+    dog.look_for_unheld(member.id)
+    assert (state(lost), state(held)) == ("queued", "sending")
+    assert rows("SELECT sum(messages) FROM usage") == [(1,)]
