@@ -36,7 +36,7 @@ TABLES = {
     " reply, replies",
     "events": "email_id, type, detail",
     "usage": "smtp_config_id, minute, messages, recipients",
-    "health": "failures, open_until, window, last_sent",
+    "health": 'failures, open_until, "window", last_sent',
 }
 
 
