@@ -128,7 +128,8 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         if self.cfg.is_ssl:
             super().enqueue_req(conn)
             return
-        conn.sock.setblocking(False)
+        if conn.sock.gettimeout() != 0.0:  # a system call less where it is set already
+            conn.sock.setblocking(False)
         if conn.parser is None:
             conn.close = partial(self._close, conn)
             _limit_waits(conn.sock)

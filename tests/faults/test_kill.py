@@ -111,6 +111,27 @@ def test_killed_while_it_makes_its_tables(tmp_path: Path, tell: Tell, place: str
         tell(trial.finish())
 
 
+@pytest.mark.parametrize(
+    "place", ["create:2", "before-migrate", pytest.param("after-migrate", marks=pytest.mark.long)]
+)
+def test_killed_while_a_new_version_changes_the_tables(tmp_path: Path, tell: Tell, place: str) -> None:
+    with Trial(tmp_path) as trial:
+        trial.daemon.start()
+        config = trial.add_config(active=False)
+        trial.client.post(5, smtp_config_id=config)
+        trial.daemon.stop()
+        trial.arm(place, FAULT_MIGRATION=str(Path(__file__).with_name("one_migration_more.py")))
+        with pytest.raises(AssertionError, match="ended at start"):
+            trial.daemon.start()
+        trial.wait_for_death()
+        trial.disarm()
+        trial.daemon.start()
+        assert trial.query("SELECT extra FROM emails LIMIT 1") == [("none",)]
+        assert list((tmp_path / "data").glob("mailferry.db.before-*")), "a copy was made before"
+        trial.daemon.http.put(f"{trial.daemon.url}/api/smtp-configs/{config}", json={"active": True})
+        tell(trial.finish())
+
+
 @pytest.mark.parametrize("place", ["before-give-back", "before-leave", "after-leave"])
 def test_killed_while_it_drains(tmp_path: Path, tell: Tell, place: str) -> None:
     """With most of a batch in hand: so many are claimed once the server was seen to be fast."""

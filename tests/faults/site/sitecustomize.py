@@ -8,6 +8,7 @@ FAULT_DO=kill           SIGKILL to the process group (the default); `kill-one`, 
                         switch that says `full` (disk.c)
 FAULT_MARK=/path        made when it happens, so it happens once in the life of the folder
 FAULT_SYNC=OFF          in place of synchronous=FULL: a saboteur, to see that the tests would notice
+FAULT_MIGRATION=/path   one migration more, as a new version brings it
 FAULT_HOSTS=/path       names that do not resolve, one a line, read anew at each look-up
 """
 
@@ -230,6 +231,16 @@ def watch_database():
     sqlite.connect = connect_watched
 
 
+def add_migration(path):
+    from playhouse.migrations import Migration
+
+    plain = Migration.load_directory
+    more = Migration(9999, "9999_more", path, None)
+    Migration.load_directory = classmethod(lambda cls, directory: [*plain(directory), more])
+
+
+if "FAULT_MIGRATION" in os.environ:
+    add_migration(os.environ["FAULT_MIGRATION"])
 if PLACE or SYNC:
     socket.socket.connect, socket.socket.send = connect, send
     socket.socket.sendall, socket.socket.recv = sendall, recv
