@@ -10,180 +10,31 @@ longest life, after it has warmed up, must agree.
 from __future__ import annotations
 
 import argparse
-import base64
 import random
 import signal
-import statistics
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import psutil
-import requests
-
+from tests.faults.crowd import Crowd, Moody
+from tests.faults.meter import WARM_UP, Meter
 from tests.faults.trial import Trial
 from tests.support.chaos import CONNECTIONS, Sums
-from tests.support.daemon import KEY
-from tests.support.sink import LoggingSink, Message
 
-HTML = "<h1>Hello</h1><p>" + "A sentence with a <a href='https://example.com/x'>link</a>. " * 30 + "</p>"
-PNG = base64.b64encode(random.Random(1).randbytes(20_000)).decode()
-WARM_UP = 15.0  # seconds in which a new process takes what it needs
 GROWTH = 1.25  # of a process's median memory from the first quarter of its life to the last
 MORE_FILES = 10
 CALM = 0.5  # the share of the time, at its end, without a fault that ends a process
 LEASE_SECONDS = 5
-
-
-@dataclass
-class Life:
-    """What one worker process used, each second."""
-
-    began: float
-    memory: list[int] = field(default_factory=list)  # bytes resident
-    files: list[int] = field(default_factory=list)
-
-    def quarters(self, values: list[int]) -> tuple[float, float]:
-        quarter = max(1, len(values) // 4)
-        return statistics.median(values[:quarter]), statistics.median(values[-quarter:])
-
-
-class Meter(threading.Thread):
-    def __init__(self, trial: Trial) -> None:
-        super().__init__(daemon=True)
-        self._trial = trial
-        self.lives: dict[int, Life] = {}
-        self.over = threading.Event()
-
-    def run(self) -> None:
-        while not self.over.wait(1.0):
-            try:
-                for worker in self._trial.daemon.workers():
-                    life = self.lives.setdefault(worker.pid, Life(time.monotonic()))
-                    if time.monotonic() - life.began > WARM_UP:
-                        life.memory.append(worker.memory_info().rss)
-                        life.files.append(worker.num_fds())
-            except (psutil.Error, AssertionError):
-                continue
-
-    @property
-    def longest(self) -> Life:
-        return max(self.lives.values(), key=lambda one: len(one.memory))
-
-
-class Crowd:
-    """Clients that post all sorts of mail, and keep count of what was accepted and what was cancelled."""
-
-    def __init__(self, trial: Trial, configs: list[int], chance: random.Random) -> None:
-        self._trial, self._configs, self._chance = trial, configs, chance
-        self._number = 0
-        self._lock = threading.Lock()
-        self.accepted: list[int] = []
-        self.cancelled: set[int] = set()
-        self.kinds: Counter[str] = Counter()
-        self.over = threading.Event()
-        self._threads = [threading.Thread(target=self._post, args=(n,), daemon=True) for n in range(3)]
-
-    def __enter__(self) -> Crowd:
-        for one in self._threads:
-            one.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.over.set()
-        for one in self._threads:
-            one.join(60)
-
-    def _email(self, **fields: Any) -> dict[str, Any]:
-        with self._lock:
-            self._number += 1
-            number = self._number
-        return {
-            "subject": f"Mail {number}",
-            "recipients": [f"r{number}@example.com"],
-            "html_content": HTML,
-            **fields,
-        }
-
-    def _sorts(self) -> dict[str, Callable[[], tuple[str, Any]]]:
-        one = "/api/emails"
-        soon = (datetime.now(UTC) + timedelta(seconds=self._chance.uniform(1, 20))).isoformat()
-        tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-        file = {"filename": "logo.png", "content_type": "image/png", "content": PNG}
-        crowd = [f"c{n}-{self._number}@example.com" for n in range(20)]
-        return {
-            "single": lambda: (one, self._email()),
-            "pinned": lambda: (one, self._email(smtp_config_id=self._chance.choice(self._configs))),
-            "batch": lambda: (
-                f"{one}/batch",
-                {"mode": "strict", "emails": [self._email() for _ in range(20)]},
-            ),
-            "attachment": lambda: (one, self._email(attachments=[file])),
-            "20 recipients": lambda: (one, self._email(recipients=crowd)),
-            "scheduled": lambda: (one, self._email(send_at=soon)),
-            "cancelled": lambda: (one, self._email(send_at=tomorrow)),
-            "put off by the server": lambda: (
-                one,
-                self._email(recipients=[f"later{self._number}@example.com"]),
-            ),
-        }
-
-    def _post(self, number: int) -> None:
-        session = requests.Session()
-        session.trust_env = False
-        session.headers["X-API-Key"] = KEY
-        while not self.over.is_set():
-            sorts = self._sorts()
-            kind = self._chance.choice(list(sorts))
-            path, body = sorts[kind]()
-            try:
-                answer = session.post(self._trial.daemon.url + path, json=body, timeout=20)
-                if answer.ok:
-                    self._note(session, kind, answer.json())
-            except (requests.RequestException, ValueError):
-                time.sleep(0.2)
-            time.sleep(self._chance.uniform(0.0, 0.1))
-
-    def _note(self, session: requests.Session, kind: str, said: dict[str, Any]) -> None:
-        ids = [one["email_id"] for one in said["results"]] if "results" in said else [said["email_id"]]
-        self.accepted += ids
-        self.kinds[kind] += len(ids)
-        if kind == "cancelled":
-            self.cancelled.update(ids)  # asked for, whether or not the answer comes: it is for tomorrow
-            session.post(f"{self._trial.daemon.url}/api/emails/{ids[0]}/cancel", timeout=20)
-
-
-class Moody(LoggingSink):
-    """Puts off some mail once, and has its bad days."""
-
-    def __init__(self, path: str, chance: random.Random) -> None:
-        super().__init__(path)
-        self._chance = chance
-        self.refusing = 0.0  # the share of sessions that it ends with a 421
-        self.hooks.on_rcpt = self._later
-        self.hooks.on_connect = lambda: "421 4.3.2 not now" if self._is_refusing() else None
-        self.hooks.on_mail = lambda sender: "421 4.7.0 enough for now" if self._is_refusing() else None
-        self.hooks.on_data = self._deferred
-        self._seen: set[str] = set()
-
-    def _is_refusing(self) -> bool:
-        return self._chance.random() < self.refusing
-
-    def _later(self, recipient: str) -> str | None:
-        if recipient.startswith("later") and recipient not in self._seen:
-            self._seen.add(recipient)
-            return "450 4.2.0 try again in 1 second"
-        return None
-
-    def _deferred(self, message: Message) -> str | None:
-        return "451 4.3.0 try again later" if self._chance.random() < 0.002 else None
+LIMITS = ({"weight": 5}, {"weight": 5, "hourly_limit": 100_000}, {"weight": 1, "hourly_limit": 300})
+CUTS = (
+    "kill -9",
+    "stop and go on",
+    "server restarts",
+)  # faults that may leave an email undecided on each connection
 
 
 class Soak:
@@ -204,22 +55,11 @@ class Soak:
         with trial:
             trial.daemon.start()
             configs = [
-                trial.daemon.add_config(sink.port, name=f"account-{n}", max_connections=CONNECTIONS, **limits)
-                for n, (sink, limits) in enumerate(
-                    zip(
-                        self._sinks,
-                        (
-                            {"weight": 5},
-                            {"weight": 5, "hourly_limit": 100_000},
-                            {"hourly_limit": 300, "weight": 1},
-                        ),
-                        strict=True,
-                    )
-                )
+                self._add_config(sink, limits) for sink, limits in zip(self._sinks, LIMITS, strict=True)
             ]
-            meter = Meter(trial)
+            meter = Meter(trial.daemon)
             meter.start()
-            with Crowd(trial, configs[:2], self._chance) as crowd:
+            with Crowd(trial.daemon, configs[:2], self._chance) as crowd:
                 while time.monotonic() < self._end:
                     time.sleep(self._chance.uniform(1, 8))
                     self._strike()
@@ -230,8 +70,14 @@ class Soak:
             for sink in self._sinks[1:]:
                 sink.close()
             sums = trial.count([one for one in crowd.accepted if one not in crowd.cancelled])
-            sums.most_unknown = len(self._sinks) * CONNECTIONS * sum(self.faults.values())
+            cuts = sum(self.faults[name] for name in CUTS)
+            sums.most_unknown = len(self._sinks) * CONNECTIONS * cuts
             return sums, meter, crowd
+
+    def _add_config(self, sink: Moody, limits: dict[str, int]) -> int:
+        return self.trial.daemon.add_config(
+            sink.port, name=f"account-{sink.port}", max_connections=CONNECTIONS, **limits
+        )
 
     def _strike(self) -> None:
         faults: dict[str, Callable[[], None]] = {
