@@ -55,6 +55,11 @@ class PostgresQueue(Transactions):
         """Keep everyone else who holds this name waiting until the end of the write job."""
         self.run_sql("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", (f"mailferry:{name}",))
 
+    def defer_sync(self) -> None:
+        """Let this job's commit return before it is on disk. The next one on this server brings it along, as the log is
+        written in order: so what is only needed together with a later commit does not keep others waiting twice."""
+        self.execute_sql("SELECT set_config('synchronous_commit', 'off', true)")
+
     def clock(self) -> int:
         """The server's time: hosts may differ, and limits are counted in one. This process goes by it from here on."""
         asked = monotonic()

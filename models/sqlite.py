@@ -47,6 +47,9 @@ class SqliteDialect(SqliteDatabase):
     def hold(self, name: str) -> None:
         """Nothing to do: whoever writes is alone."""
 
+    def defer_sync(self) -> None:
+        """Nothing to do: `durable` decides. Claims are durable, for after a power cut they tell what is in doubt."""
+
     def clock(self) -> int:
         return now_ms()
 

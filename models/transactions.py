@@ -1,7 +1,7 @@
 """Writing to PostgreSQL, which several daemons may share: a transaction per job, run again when it was in the way.
 
-Every commit is synchronous there, `durable` or not: a server that crashed and had lost a dot which was committed
-asynchronously would send that email twice, and nobody would know.
+Every commit is synchronous there, `durable` or not (but for claims, see `defer_sync`): a server that crashed and had
+lost a dot which was committed asynchronously would send that email twice, and nobody would know.
 
 Write jobs run at the same time, under READ COMMITTED. What they must not do at once they keep apart by locks, always
 in this order: `hold`, the config, its health, its usage, the instance, emails. A job whose transaction was rolled

@@ -143,6 +143,7 @@ def _claim(wanted: _Wanted) -> Claim | None:
     if not emails:
         return None
     lease = secrets.randbits(62) if wanted.lease is None else wanted.lease
+    database.obj.defer_sync()  # until the dot's commit, without which a claim is worth nothing
     _lease(config_id, instance_id, lease, now, emails)
     quota.charge(config_id, quota.minute_of(now), len(emails), sum(one.recipient_count for one in emails))
     if probe:

@@ -10,7 +10,7 @@ import models
 from models.database import database, row, rows, run
 from models.migrate import migrate
 from tests.support import database as databases
-from tests.support.database import POSTGRESQL, sqlite_only
+from tests.support.database import POSTGRESQL, postgresql_only, sqlite_only
 
 
 def schema() -> dict[str, str]:
@@ -119,3 +119,10 @@ def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
     for one in together:
         one.join()
     assert outcomes == ["ok"] * 4
+
+
+@postgresql_only
+def test_what_changes_with_every_email_is_swept_often(tmp_path: Path) -> None:
+    models.initialize_db(empty(tmp_path))
+    found = rows("SELECT relname FROM pg_class WHERE reloptions::text LIKE '%scale_factor=0.01%' ORDER BY 1")
+    assert found == [("emails",), ("recipients",)]

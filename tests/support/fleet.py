@@ -200,8 +200,12 @@ def main() -> None:
     server.execute("CREATE DATABASE fleet")
     with tempfile.TemporaryDirectory() as folder:
         report = run(Path(folder), server.url("fleet"), options.emails)
-        for name, value in vars(report).items():
-            print(name, json.dumps(vars(value) if isinstance(value, Sums) else value, default=str)[:600])
+        print(report.free.line("mail that any may send"))
+        print(report.limited.line(f"pinned, {LIMIT} an hour: `lost` waits for the window"))
+        print(
+            f"most connections {report.peak} of {CONNECTIONS} and {report.limited_peak} of {LIMITED_CONNECTIONS};"
+            f" leaders {report.leaders}; {report.seconds} s"
+        )
         report.check()
 
 

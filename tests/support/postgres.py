@@ -44,7 +44,7 @@ class Server:
         **settings: str,
     ) -> None:
         """`clock` makes one in the server's folder, by which it then goes. `place`: where that folder is to be."""
-        self.folder = Path(tempfile.mkdtemp(prefix="mailferry-pg-", dir=place or _fast_folder()))
+        self.folder = Path(tempfile.mkdtemp(prefix="mailferry-pg-", dir=place or _fast_folder())).resolve()
         self.clock = clock(self.folder) if clock else None
         self.port = _free_port()
         self._settings = SETTINGS | settings

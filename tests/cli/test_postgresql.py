@@ -1,0 +1,98 @@
+"""What the command line and a start say of a PostgreSQL server: where it is, never its password."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from models.database import database
+from services.doctor import server
+from tests.cli.conftest import CommandLine
+from tests.support.cut import Wire
+from tests.support.daemon import ROOT, Daemon, free_port
+from tests.support.database import location, postgresql_only
+from tests.support.postgres import PASSWORD, USER
+
+pytestmark = postgresql_only
+
+
+def nowhere() -> str:
+    return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{free_port()}/mail"
+
+
+def test_the_doctor_names_the_server_its_version_and_its_durability(run: CommandLine) -> None:
+    run("keys", "list")
+    result = run("doctor", "--json")
+    checks = {one["name"]: one for one in result.json["checks"]}
+    assert checks["database"]["state"] == "ok"
+    assert "postgresql://127.0.0.1:" in checks["database"]["detail"]
+    assert "PostgreSQL 18" in checks["database"]["detail"]
+    assert {checks[name]["state"] for name in ("durability", "connections", "server clock")} == {"ok"}
+    assert "disk space" not in checks, "it is not this machine's"
+    assert PASSWORD not in result.out + result.err
+
+
+def test_a_clock_that_is_off_is_told(run: CommandLine) -> None:
+    run("keys", "list")
+    assert server._clock(database.obj.clock()).state == "ok"
+    assert server._clock(database.obj.clock() + 10_000).state == "warn"
+
+
+def test_the_doctor_tells_of_a_server_that_is_away(run: CommandLine) -> None:
+    run.env["DATABASE_URL"] = nowhere()
+    result = run("doctor", "--json")
+    check = next(one for one in result.json["checks"] if one["name"] == "database")
+    assert result.status == 1 and check["state"] == "fail" and "cannot be reached" in check["detail"]
+    assert "DATABASE_URL" in check["advice"]
+    assert PASSWORD not in result.out + result.err
+
+
+def test_a_command_without_its_database_is_one_line(run: CommandLine) -> None:
+    run.env["DATABASE_URL"] = nowhere()
+    result = run("keys", "list")
+    assert result.status == 1 and len(result.err.splitlines()) == 1
+    assert "PostgreSQL" in result.err and PASSWORD not in result.err
+
+
+def test_a_daemon_waits_for_a_server_that_starts_after_it(tmp_path: Path) -> None:
+    wire, through = Wire.to(str(location(tmp_path)))
+    with wire:
+        wire.cut()
+        daemon = Daemon(tmp_path, database_url=through)
+        with daemon.log.open("ab") as log:
+            daemon.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "app.py"), "serve"],
+                cwd=tmp_path, env=daemon.environment, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        time.sleep(3)
+        assert daemon.process.poll() is None
+        assert "action=database_awaited" in daemon.log.read_text()
+        wire.mend()
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            try:
+                daemon.get("/health")
+                break
+            except Exception:
+                time.sleep(0.2)
+        assert daemon.get("/health")
+        daemon.stop()
+        assert PASSWORD not in daemon.log.read_text()
+
+
+def test_two_daemons_on_one_data_folder_are_refused_and_on_two_are_not(tmp_path: Path) -> None:
+    url = str(location(tmp_path))
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    with Daemon(one, database_url=url) as first, Daemon(two, database_url=url) as second:
+        assert first.get("/health") and second.get("/health")
+        third = subprocess.run(
+            [sys.executable, str(ROOT / "app.py"), "serve"],
+            env=first.environment | {"PORT": "0"}, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert third.returncode != 0 and "in use by another daemon" in third.stderr
+        assert PASSWORD not in third.stderr
+    assert PASSWORD not in first.log.read_text() + second.log.read_text()
