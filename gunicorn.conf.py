@@ -52,7 +52,7 @@ threads = settings.web_threads
 worker_class = "utils.gunicorn_worker.GatheringWorker"
 worker_connections = _connections()
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - its beats stay off the disk
-timeout = 120
+timeout = 300  # seconds in which the event loop may stand still, such as for a disk that does
 graceful_timeout = settings.drain_seconds + 10
 keepalive = 15
 control_socket_disable = True
@@ -60,6 +60,7 @@ proc_name = "mailferry"
 accesslog = None
 logger_class = "utils.gunicorn_log.GunicornLog"
 
+QUICK = (b"POST /api/emails HTTP/1.1\r\n",)
 SWITCH_SECONDS = (
     0.001  # after which a request that computes has to let delivery go on; Python's default is 5 ms
 )
@@ -125,8 +126,12 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """In each worker, after the fork: deliver until it is told to stop."""
+    from models.database import database
+
     sys.setswitchinterval(SWITCH_SECONDS)
     relay: Relay = worker.app.wsgi().extensions["mailferry"]
+    if not database.shared:  # a server far away, or gone, must not make the loop wait
+        worker.quick = QUICK
     engine = Engine(relay, workers=settings.queue_workers, lease_seconds=settings.lease_seconds)
     engine.on_lost = lambda: os.kill(os.getpid(), signal.SIGTERM)
     server = SandboxServer(relay.policy)

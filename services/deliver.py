@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from models.database import marks, rows
+from models.email import RecipientState
 from services import health_checks, record, recover, settle
-from services.claim import Claim
+from services.claim import Claim, Queued
 from services.judgement import judge_rcpt
 from services.leased import Dot, Finished, Leased
 from services.outcome import Blame, Outcome, Verdict, decide
@@ -38,21 +39,24 @@ class Monitor(Protocol):
 def leased_of(claim: Claim) -> list[Leased]:
     """The claim's emails in order, with the recipients that are still to be tried."""
     ids = [email.id for email in claim.emails]
-    found: dict[int, list[tuple[int, str]]] = {}
-    for email_id, position, address in rows(
-        "SELECT email_id, position, address FROM recipients WHERE state IN ('pending', 'retry')"
-        f" AND email_id IN ({marks(len(ids))}) ORDER BY email_id, position",
+    found: dict[int, list[tuple[int, str, str]]] = {}
+    for email_id, *person in rows(
+        f"SELECT email_id, position, address, state FROM recipients WHERE email_id IN ({marks(len(ids))})"
+        " ORDER BY email_id, position",
         *ids,
     ):
-        found.setdefault(email_id, []).append((position, address))
-    return [
-        Leased(
-            email.id, claim.lease, claim.config, claim.instance_id, claim.claimed_at, email.recipient_count,
-            tuple(found.get(email.id, ())), email.size, probe=claim.probe,
-            opened_at=claim.claimed_at if claim.opens_connection else None,
-        )
-        for email in claim.emails
-    ]  # fmt: skip
+        found.setdefault(email_id, []).append((person[0], person[1], person[2]))
+    return [_leased(claim, email, found.get(email.id, [])) for email in claim.emails]
+
+
+def _leased(claim: Claim, email: Queued, people: list[tuple[int, str, str]]) -> Leased:
+    to_try = (RecipientState.PENDING, RecipientState.RETRY)
+    return Leased(
+        email.id, claim.lease, claim.config, claim.instance_id, claim.claimed_at, email.recipient_count,
+        tuple([(position, address) for position, address, state in people if state in to_try]), email.size,
+        fresh=all(state == RecipientState.PENDING for _, _, state in people), probe=claim.probe,
+        opened_at=claim.claimed_at if claim.opens_connection else None,
+    )  # fmt: skip
 
 
 def connection_failed(relay: Relay, batch: list[Leased], error: SmtpError, now: int) -> None:
@@ -68,10 +72,10 @@ class Delivery:
 
     def __init__(
         self, relay: Relay, connection: Connection, batch: list[Leased], monitor: Monitor,
-        more: Callable[[], list[Leased]] = list,
+        more: Callable[[int], list[Leased]] = lambda most: [],
     ) -> None:  # fmt: skip
-        """`more`: asked for further emails under the same lease when the batch is used up, so that the connection's
-        pipeline does not run dry between two batches."""
+        """`more`: asked for so many further emails at most, under the same lease, when the batch is used up: so the
+        connection's pipeline does not run dry between two batches."""
         self.connection = connection
         self._relay = relay
         self._more = more
@@ -109,11 +113,11 @@ class Delivery:
                 return self._refused(current, replies)
         except SmtpError as error:
             return self._fail(current, error, None, dot_sent=False)
+        following = self._following()  # before the fence: between it and the dot nothing may take time
         dot_at = self._monitor.now()
         if not self._record(_dot(current.leased, replies)):
             self._fence_lost(current)
             return None
-        following = self._following()
         self._show("body", current)
         try:
             self.connection.send_body(current.data, following.envelope if following else None)
@@ -200,7 +204,7 @@ class Delivery:
             for one, (verdict, _) in zip(leased.recipients, outcome.results, strict=True)
             if verdict is Verdict.AGAIN
         )
-        self._waiting.appendleft(replace(leased, recipients=rest, charged=len(rest), further=True))
+        self._waiting.appendleft(replace(leased, recipients=rest, charged=len(rest), fresh=False))
 
     def _record(self, dot: Dot | None) -> bool:
         if not self._unrecorded and dot is None:
@@ -228,7 +232,7 @@ class Delivery:
         return None
 
     def _following(self) -> Prepared | None:
-        """The next one while an email is on its way, whose dot is marked and must go whatever is wrong with others."""
+        """The next one while an email is on its way, which must go whatever is wrong with others."""
         try:
             return self._next()
         except Exception as exc:
@@ -247,7 +251,7 @@ class Delivery:
 
     def _has_more(self) -> bool:
         if not self._waiting and not self._dry:
-            further = self._more()
+            further = self._more(self._room)
             self._dry = not further
             self._waiting += further
             self._unfinished |= {one.email_id: one for one in further}

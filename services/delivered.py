@@ -22,7 +22,7 @@ def is_ordinary(done: Finished) -> bool:
         done.dot_at is not None
         and outcome.blame is Blame.NOBODY
         and not leased.probe
-        and not leased.further
+        and leased.fresh
         and quota.minute_of(done.dot_at) == quota.minute_of(done.finished_at)
         and all(verdict is Verdict.SENT for verdict, _ in outcome.results)
     )
@@ -37,7 +37,7 @@ def settle(finished: Sequence[Finished]) -> set[int]:
             " lost_count = 0, recipient_count = 0, lease = NULL, instance_id = NULL, dot_at = NULL,"
             " charged_minute = NULL, error_message = NULL FROM (VALUES {}) AS v"
             " WHERE emails.id = v.column1 AND lease = v.column2 AND recipient_count = v.column3"
-            " AND charged_minute = v.column4 AND retry_count = 0 RETURNING emails.id",
+            " AND charged_minute = v.column4 RETURNING emails.id",
             [
                 (one.leased.email_id, one.leased.lease, len(one.leased.recipients), quota.minute_of(one.finished_at),
                  one.finished_at)
@@ -60,20 +60,20 @@ def settle(finished: Sequence[Finished]) -> set[int]:
         " blame, code, reply) VALUES {}",
         [_attempt(one) for one in done],
     )
-    for config_id in {one.leased.config.id for one in done}:
+    for config_id in sorted({one.leased.config.id for one in done}):
         mine = [one for one in done if one.leased.config.id == config_id]
         health.succeeded(_newest(mine).leased.tried, max(one.finished_at for one in mine), len(mine))
     return sent
 
 
 def fence(dots: Sequence[tuple[Dot, int]]) -> set[int]:
-    """Mark dots (each with its time) as sent where the lease is still ours; the ids of those. Inside a write job."""
+    """Mark dots of fresh emails, each with its time, as sent where the lease is still ours; the ids of those. Inside a
+    write job."""
     return {
         email_id
         for (email_id,) in run_values(
             "UPDATE emails SET dot_at = v.column3 FROM (VALUES {}) AS v WHERE emails.id = v.column1"
-            " AND lease = v.column2 AND dot_at IS NULL AND charged_minute = v.column4 AND retry_count = 0"
-            " RETURNING emails.id",
+            " AND lease = v.column2 AND dot_at IS NULL AND charged_minute = v.column4 RETURNING emails.id",
             [(dot.leased.email_id, dot.leased.lease, at, quota.minute_of(at)) for dot, at in dots],
         )
     }

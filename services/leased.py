@@ -32,7 +32,7 @@ class Leased:
     charged: int  # recipients that are charged for
     recipients: tuple[tuple[int, str], ...]
     size: int = 0  # bytes, estimated
-    further: bool = False  # not the first transaction of this claim: some recipients did not fit into it
+    fresh: bool = False  # nothing has been told about any of its recipients yet, in whatever attempt
     probe: bool = False
     opened_at: int | None = None  # when the connection was opened, unless it was kept from before
 

@@ -40,7 +40,9 @@ def _commit_all(steps: list[_Step]) -> list[bool | Exception]:
         for one in step.finished:
             if one.leased.email_id not in sent:
                 settle(step.policy, one)
-    passed = delivered.fence([(one.dot, one.now) for one in steps if one.dot and not one.dot.refused])
+    passed = delivered.fence(
+        [(one.dot, one.now) for one in steps if one.dot and one.dot.leased.fresh and not one.dot.refused]
+    )
     return [one.dot is None or one.dot.leased.email_id in passed or _stage(one.dot, one.now) for one in steps]
 
 
@@ -77,7 +79,7 @@ def _stage(dot: Dot, now: int) -> bool:
     """
     leased, minute = dot.leased, quota.minute_of(now)
     found = row(
-        f"SELECT charged_minute, retry_count FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL {FOR_UPDATE}",
+        f"SELECT charged_minute FROM emails WHERE id = ? AND lease = ? AND dot_at IS NULL {FOR_UPDATE}",
         leased.email_id, leased.lease,
     )  # fmt: skip
     if found is None:
@@ -86,7 +88,7 @@ def _stage(dot: Dot, now: int) -> bool:
         return False  # so late that the quota reserved may have been spent anew
     quota.move(leased.config.id, found[0], minute, 1, leased.charged)
     run("UPDATE emails SET dot_at = ?, charged_minute = ? WHERE id = ?", now, minute, leased.email_id)
-    if dot.refused or found[1]:
+    if dot.refused or not leased.fresh:
         set_recipients(
             leased.email_id, [(position, RecipientState.PENDING, None) for position, _ in leased.recipients]
         )

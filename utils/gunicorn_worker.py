@@ -18,6 +18,7 @@ import select
 import socket
 import struct
 import time
+from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ
 from typing import Any
@@ -25,6 +26,7 @@ from typing import Any
 from gunicorn import http, util
 from gunicorn.workers.gthread import ThreadWorker
 
+from utils import hub
 from utils.clock import monotonic
 from utils.hub import Hub
 
@@ -33,13 +35,14 @@ STOPPING_SECONDS = 2.0  # the same once we are told to stop
 THREAD_SECONDS = 10  # a thread waits so long for more of a larger body, or for a client that reads no answer
 GATHERED = 64 * 1024  # bytes of a body; larger ones are read by the thread
 LINGER_SECONDS = 2.0  # for a client to read the last answer and close, before we do
-LARGEST_HEAD = 64 * 1024  # gunicorn refuses smaller ones than this
+LARGEST_HEAD = 64 * 1024  # larger ones are refused here, since gunicorn would wait for their end
 SEND_BUFFER = (
     512 * 1024
-)  # bytes, as far as the kernel allows: no answer of a quick request may wait for its client
-QUICK = (b"POST /api/emails HTTP/1.1\r\n",)
+)  # bytes, as far as the kernel allows: no answer may make the loop wait for its client
+QUICK_SECONDS = 0.05  # should the loop all the same read what has not come: an error, and no longer wait
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
+_LENGTHS = re.compile(rb"\r\ncontent-length:([^\r\n]*)", re.IGNORECASE)
+_LENGTH = re.compile(rb"[ \t]*(\d{1,18})[ \t]*")
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 
@@ -47,14 +50,15 @@ _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNOREC
 class Inbox:
     """What has come of a request."""
 
-    __slots__ = ("_body", "_expects", "_larger", "_needed", "data", "since")
+    __slots__ = ("_body", "_expects", "_needed", "_plain", "data", "since")
 
     def __init__(self, data: bytes) -> None:
         self.data = bytearray()
         self.since = monotonic()
         self._body = 0  # where the body begins; 0 while the head is not whole
         self._needed = 0  # bytes of body to gather; -1 for chunks
-        self._expects = self._larger = False
+        self._plain = False  # its length is known, and small enough to be gathered whole
+        self._expects = False
         self.add(data)
 
     def add(self, chunk: bytes) -> None:
@@ -67,9 +71,11 @@ class Inbox:
 
     def _read_head(self, end: int) -> None:
         head = bytes(self.data[:end])
-        length = _LENGTH.search(head)
-        self._larger = length is not None and int(length[1]) > GATHERED
-        self._needed = -1 if _CHUNKED.search(head) else min(int(length[1]), GATHERED) if length else 0
+        lengths = [_LENGTH.fullmatch(one) for one in _LENGTHS.findall(head)]
+        length = int(lengths[0][1]) if lengths and lengths[0] else 0
+        chunked = _CHUNKED.search(head) is not None
+        self._plain = not chunked and len(lengths) <= 1 and all(lengths) and length <= GATHERED
+        self._needed = -1 if chunked else min(length, GATHERED)
         self._body = end
         if _EXPECT.search(head):
             self._expects = True
@@ -80,15 +86,18 @@ class Inbox:
     def is_whole(self) -> bool:
         """As far as it is gathered here."""
         if not self._body:
-            return len(self.data) > LARGEST_HEAD
+            return False
         gathered = len(self.data) - self._body
         if self._needed < 0:
-            return gathered > GATHERED or self.data.endswith(b"0\r\n\r\n")
+            return gathered > GATHERED or _chunks_end(self.data, self._body)
         return gathered >= self._needed
 
-    def is_quick(self) -> bool:
-        """A request that waits for nothing but a commit, and all of it is here."""
-        return self._needed >= 0 and not self._larger and bytes(self.data[:80]).startswith(QUICK)
+    def is_too_large(self) -> bool:
+        return not self._body and len(self.data) > LARGEST_HEAD
+
+    def is_whole_for(self, lines: tuple[bytes, ...]) -> bool:
+        """Whether it begins with one of these request lines, and is here to its end without any doubt."""
+        return self._plain and bytes(self.data[:80]).startswith(lines) and self.is_whole()
 
     def takes_up_expectation(self) -> bool:
         """True once, when the client waits for our word before it sends the body."""
@@ -97,6 +106,10 @@ class Inbox:
 
 
 class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type hints
+    """`quick`: the request lines, with their line ends, of requests that wait for nothing but a commit."""
+
+    quick: tuple[bytes, ...] = ()
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting: dict[Any, Inbox] = {}  # by connection, the oldest first
@@ -128,6 +141,9 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         if self.cfg.is_ssl:
             super().enqueue_req(conn)
             return
+        if hub.current() is not None:  # who sends without end gets a turn like everyone
+            self.method_queue.defer(self.enqueue_req, conn)
+            return
         if conn.sock.gettimeout() != 0.0:  # a system call less where it is set already
             conn.sock.setblocking(False)
         if conn.parser is None:
@@ -138,6 +154,10 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         if not self._gather(conn, inbox):
             self._waiting[conn] = inbox
             self.poller.register(conn.sock, EVENT_READ, partial(self._on_more, conn))
+
+    def on_client_socket_readable(self, conn: Any, client: socket.socket) -> None:
+        if client.fileno() >= 0:  # else it was closed to make room, among the events of this very turn
+            super().on_client_socket_readable(conn, client)
 
     def murder_pending(self) -> None:
         """Called about once a second."""
@@ -167,8 +187,12 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                 return False
             except OSError:
                 ended = True
+            if inbox.is_too_large():
+                ended = True
+                _say(conn.sock, b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n")
             if not (ended or inbox.is_whole()):
-                self._encourage(conn, inbox)
+                if inbox.takes_up_expectation():
+                    _say(conn.sock, b"HTTP/1.1 100 Continue\r\n\r\n")
                 return False
         if forget:
             self._forget(conn)
@@ -177,22 +201,17 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         else:
             conn.parser.unreader.unread(bytes(inbox.data))
             conn.data_ready = True
-            if inbox.is_quick() and _has_room(conn.sock):
+            if inbox.is_whole_for(self.quick) and _has_room(conn.sock):
+                _limit_reads(conn, QUICK_SECONDS)
                 self._hub.spawn(partial(self._serve, conn))
             else:
+                _limit_reads(conn, THREAD_SECONDS)
                 super().enqueue_req(conn)
         return True
 
     def _serve(self, conn: Any) -> None:
         """In the loop's own thread, what a thread of the pool does with others."""
         self.finish_request(conn, _Done(self.handle(conn)))
-
-    def _encourage(self, conn: Any, inbox: Inbox) -> None:
-        if inbox.takes_up_expectation():
-            try:
-                conn.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-            except OSError:
-                self.log.debug("a client went before its body")
 
     def _make_room(self) -> bool:
         """Close the connection that has waited longest for its client: to close, for the rest of a request, or idle."""
@@ -267,9 +286,38 @@ def _has_room(sock: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
+def _chunks_end(data: bytearray, at: int) -> bool:
+    """Whether a chunked body (RFC 9112 7.1) that begins at `at` is here to its end, or is none."""
+    while True:
+        end = data.find(b"\r\n", at)
+        if end < 0:
+            return False
+        size = bytes(data[at:end]).partition(b";")[0].strip()
+        if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size):
+            return True  # gunicorn will say so
+        if int(size, 16) == 0:
+            return data.find(b"\r\n\r\n", end) >= 0  # after the trailers, if there are any
+        at = end + 2 + int(size, 16) + 2
+        if at > len(data):
+            return False
+
+
+def _say(sock: socket.socket, line: bytes) -> None:
+    with suppress(OSError):  # it has gone, or does not read
+        sock.send(line)
+
+
 def _limit_waits(sock: socket.socket) -> None:
     """By the kernel, since gunicorn sets time-outs of Python's own back."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-    seconds = struct.pack("ll", THREAD_SECONDS, 0)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(THREAD_SECONDS))
+
+
+def _limit_reads(conn: Any, seconds: float) -> None:
+    if getattr(conn, "read_seconds", None) != seconds:
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
+        conn.read_seconds = seconds
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))

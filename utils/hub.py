@@ -106,8 +106,8 @@ class Hub:
 
     def wait(self, fd: int, events: int, deadline: float) -> int:
         """The events that are ready on a descriptor; 0 when the deadline (monotonic) comes first."""
-        self._waiting[fd] = (getcurrent(), deadline)
         self._poll.register(fd, events)
+        self._waiting[fd] = (getcurrent(), deadline)
         ready: int = self.main.switch()
         return ready
 

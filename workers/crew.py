@@ -6,6 +6,7 @@ servers use it up: the mail of all others would wait with them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from services.claim import Candidate
@@ -19,21 +20,29 @@ MOST_CONNECTING = (
 PATIENCE_SECONDS = 3.0
 
 
-def may_connect(candidate: Candidate, hands: Sequence[Hand]) -> bool:
-    """Whether another connection may be opened for this config now.
+class Crowd:
+    """The deliveries under way, counted once for many questions."""
 
-    A server that keeps us waiting at the door is not asked for a second connection. The configs of one tenant may keep
-    half of all waiting, so that there is always room for the others'. Those that wait longer make room for others to
-    try: a tenant with fifty silent servers has one that works, too.
-    """
-    late = monotonic() - PATIENCE_SECONDS
-    connecting = [one for one in hands if one.is_connecting()]
-    fresh = [one for one in connecting if one.progress.since >= late]
-    if len(hands) >= MOST or len(fresh) >= MOST_CONNECTING:
-        return False
-    if any(
-        one.claim.config.id == candidate.id and one not in fresh and not one.dismissed for one in connecting
-    ):
-        return False
-    theirs = [one for one in hands if one.claim.config.tenant == candidate.tenant]
-    return len(theirs) < MOST // 2 and sum(one in fresh for one in theirs) < MOST_CONNECTING // 2
+    def __init__(self, hands: Sequence[Hand]) -> None:
+        late = monotonic() - PATIENCE_SECONDS
+        connecting = [one for one in hands if one.is_connecting()]
+        fresh = [one for one in connecting if one.progress.since >= late]
+        self._all = len(hands)
+        self._fresh = len(fresh)
+        self._theirs = Counter(one.claim.config.tenant for one in hands)
+        self._fresh_theirs = Counter(one.claim.config.tenant for one in fresh)
+        self._at_the_door = {
+            one.claim.config.id for one in connecting if one.progress.since < late and not one.dismissed
+        }
+
+    def may_connect(self, candidate: Candidate) -> bool:
+        """Whether another connection may be opened for this config now.
+
+        A server that keeps us waiting at the door is not asked for a second connection. The configs of one tenant may
+        keep half of all waiting, so that there is always room for the others'. Those that wait longer make room for
+        others to try: a tenant with fifty silent servers has one that works, too.
+        """
+        if self._all >= MOST or self._fresh >= MOST_CONNECTING or candidate.id in self._at_the_door:
+            return False
+        tenant = candidate.tenant
+        return self._theirs[tenant] < MOST // 2 and self._fresh_theirs[tenant] < MOST_CONNECTING // 2

@@ -13,7 +13,7 @@ from services.relay import Relay
 from services.smtp import Connection
 from utils.clock import monotonic
 from workers.connections import ConnectionPool, Open
-from workers.crew import may_connect
+from workers.crew import Crowd
 from workers.hand import Hand
 from workers.instance import Membership
 from workers.jobs import Jobs
@@ -96,12 +96,12 @@ class Engine:
         self._news = True
         self.wake()
 
-    def may_carry(self, candidate: Candidate) -> bool:
-        """Whether there is, or may be, a connection for its mail."""
-        return self.pool.has_idle(candidate.id) or self.may_open(candidate)
+    def crowd(self) -> Crowd:
+        return Crowd(self.hands())
 
-    def may_open(self, candidate: Candidate) -> bool:
-        return candidate.may_connect and may_connect(candidate, self.hands())
+    def may_carry(self, candidate: Candidate, crowd: Crowd) -> bool:
+        """Whether there is, or may be, a connection for its mail."""
+        return self.pool.has_idle(candidate.id) or (candidate.may_connect and crowd.may_connect(candidate))
 
     def pause(self, seconds: float) -> None:
         """Rest, unless we are stopping."""

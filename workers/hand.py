@@ -107,20 +107,38 @@ class Hand:
     def _connection_failed(self, batch: list[Leased], error: SmtpError) -> None:
         connection_failed(self._engine.relay, batch, error, now_ms())
 
-    def _more(self) -> list[Leased]:
-        """Further emails for the connection at hand, as long as no other config has more urgent ones."""
+    def _more(self, most: int) -> list[Leased]:
+        """Further emails for the connection at hand, as long as no other config that could go has more urgent ones."""
         claim, engine = self.claim, self._engine
         engine.pace.learn(claim.config.id, (monotonic() - self._began) / self._size)
-        first = next(claims.candidates(now_ms()), None)
-        if claim.probe or first is None or first.id != claim.config.id:
+        if claim.probe or not self._is_next():
             return []
         further = claims.claim(
-            claim.config.id, engine.instance_id, None, engine.pace.batch_size(claim.config.id),
+            claim.config.id, engine.instance_id, None, min(most, engine.pace.batch_size(claim.config.id)),
             connected=True, known=claim.config, lease=claim.lease,
         )  # fmt: skip
-        batch = leased_of(further) if further else []
+        batch = self._read(further) if further else []
         self._began, self._size = monotonic(), len(batch)
         return batch
+
+    def _is_next(self) -> bool:
+        mine, crowd = self.claim.config.id, self._engine.crowd()
+        first = next(
+            (
+                one
+                for one in claims.candidates(now_ms())
+                if one.id == mine or self._engine.may_carry(one, crowd)
+            ),
+            None,
+        )
+        return first is not None and first.id == mine
+
+    def _read(self, further: Claim) -> list[Leased]:
+        try:
+            return leased_of(further)
+        except Exception:
+            record.give_back([one.id for one in further.emails], further.lease, now_ms())
+            raise
 
     def _let_go(self, connection: Connection | None) -> None:
         with self._ending:

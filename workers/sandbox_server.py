@@ -55,10 +55,10 @@ class SandboxServer:
 
     def stop(self) -> None:
         """Closes the port and all connections."""
-        if self._thread is not None:
+        thread, self._thread = self._thread, None  # a stop may come from two sides at once
+        if thread is not None:
             self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join()
-            self._thread = None
+            thread.join()
 
     def _listen(self) -> socket.socket:
         listener = socket.socket()

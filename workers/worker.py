@@ -17,6 +17,7 @@ from services.claim import Candidate, Claim
 from services.smtp import Connection
 from utils.clock import monotonic, now_ms
 from utils.hub import Hub
+from workers.crew import Crowd
 from workers.hand import TROUBLE_SECONDS, Hand
 
 if TYPE_CHECKING:
@@ -78,20 +79,29 @@ class Worker(threading.Thread):
     def _claim_all(self) -> None:
         """Claim as long as there is mail that may go, and someone to carry it."""
         try:
-            while not self._engine.stopping and any(
-                self._claim_for(one) for one in claims.candidates(now_ms()) if self._engine.may_carry(one)
-            ):
+            while not self._engine.stopping and self._claim_one():
                 pass
+        except Exception as exc:
+            log.exception("action=worker_trouble")
+            health_checks.note(exc)
+            if self._hub is not None:
+                self._hub.sleep(TROUBLE_SECONDS)
         finally:
             self._looked, self._looking = monotonic(), False
 
-    def _claim_for(self, candidate: Candidate) -> bool:
+    def _claim_one(self) -> bool:
+        engine, crowd = self._engine, self._engine.crowd()
+        return any(
+            self._claim_for(one, crowd) for one in claims.candidates(now_ms()) if engine.may_carry(one, crowd)
+        )
+
+    def _claim_for(self, candidate: Candidate, crowd: Crowd) -> bool:
         config = SmtpConfig.get_or_none(SmtpConfig.id == candidate.id)
         if config is None:
             return False
         pool = self._engine.pool
         kept = pool.take(config)
-        if kept is None and not self._engine.may_open(candidate):
+        if kept is None and not (candidate.may_connect and crowd.may_connect(candidate)):
             return False
         claim = None
         try:

@@ -12,14 +12,14 @@ import pytest
 
 from models.database import rows, run, write
 from models.service import Instance
-from services import actions, delivered, record, settle
+from services import actions, delivered, record, recover, settle
 from services import claim as claims
-from services.deliver import leased_of
+from services.deliver import connection_failed, leased_of
 from services.leased import Dot, Finished, Leased
 from services.outcome import Blame, Outcome, Verdict
 from services.relay import Relay
-from services.smtp import Reply
-from tests.support.relay import add_config, relay_in, submit
+from services.smtp import Reason, Reply, SmtpError, Stage
+from tests.support.relay import add_config, relay_in, state, submit
 from utils.clock import HOUR, MINUTE
 
 NOON = 1_800_000_000_000 // HOUR * HOUR
@@ -38,6 +38,10 @@ TABLES = {
     "usage": "smtp_config_id, minute, messages, recipients",
     "health": 'failures, open_until, "window", last_sent',
 }
+
+
+def add_instance() -> None:
+    Instance.create(id=INSTANCE, boot_id="b", lock_name="none", host="h", pid=1, started_at=0)
 
 
 def claim(config: int, at: int, want: int = 10) -> list[Leased]:
@@ -121,10 +125,31 @@ def a_further_transaction(relay: Relay, config: int) -> None:
     (leased,) = claim(config, NOON)
     assert record.commit(relay.policy, [], Dot(leased), NOON + 1)
     outcome = Outcome(((Verdict.FAILED, NO), (Verdict.AGAIN, LATER)), Blame.RECIPIENT, "too many")
-    rest = replace(leased, recipients=leased.recipients[1:], charged=1, further=True)
+    rest = replace(leased, recipients=leased.recipients[1:], charged=1, fresh=False)
     first = Finished(leased, outcome, "dot", NOON + 1, NOON + 2)
     assert record.commit(relay.policy, [first], Dot(rest), NOON + 2)
     record.commit(relay.policy, [ended(rest, NOON + 3, YES)], None, NOON + 3)
+
+
+def killed_after_a_dot_that_one_of_two_had(relay: Relay, config: int) -> None:
+    one = submit(relay, NOON, to=["a@example.com", "b@example.com"], on_unknown="hold")
+    (leased,) = claim(config, NOON)
+    assert record.commit(relay.policy, [], Dot(leased, ((1, Verdict.RETRY, LATER),)), NOON)
+    recover.take_back(relay.policy, INSTANCE, NOON + 5, rebooted=False)
+    add_instance()
+    send(relay, claim(config, NOON + 10), NOON + 10, YES)
+    assert state(one) == "unknown", "nobody knows of a@example.com yet"
+
+
+def killed_after_a_dot_that_followed_a_failed_connection(relay: Relay, config: int) -> None:
+    one = submit(relay, NOON, on_unknown="hold")
+    error = SmtpError(Stage.CONNECT, Reason.REFUSED, "no")
+    connection_failed(relay, claim(config, NOON), error, NOON + 1)
+    write(lambda: run("UPDATE health SET open_until = NULL, failures = 0"))
+    (leased,) = claim(config, NOON + MINUTE)
+    assert record.commit(relay.policy, [], Dot(leased), NOON + MINUTE)
+    recover.take_back(relay.policy, INSTANCE, NOON + MINUTE + 5, rebooted=False)
+    assert state(one) == "unknown", "it may have been sent, and its policy is to hold"
 
 
 def a_probe(relay: Relay, config: int) -> None:
@@ -150,6 +175,7 @@ def run_due(now: int) -> None:
 
 STORIES = (
     plain, over_the_minute, a_dot_in_the_next_minute, some_fail_then_the_rest_is_sent, sent_by_hand_again,
+    killed_after_a_dot_that_one_of_two_had, killed_after_a_dot_that_followed_a_failed_connection,
     cancelled_before_the_dot, answered_after_the_lease_was_taken_back, a_further_transaction, a_probe,
     a_window_that_grows,
 )  # fmt: skip
@@ -158,7 +184,7 @@ STORIES = (
 def told(folder: Path, story: Callable[[Relay, int], None]) -> dict[str, list[Any]]:
     folder.mkdir()
     with relay_in(folder) as relay:
-        Instance.create(id=INSTANCE, boot_id="b", lock_name="none", host="h", pid=1, started_at=0)
+        add_instance()
         story(relay, add_config(hourly_limit=100))
         return {table: sorted(rows(f"SELECT {columns} FROM {table}")) for table, columns in TABLES.items()}
 

@@ -117,4 +117,4 @@ def candidate(name: str) -> Candidate:
     ],
 )
 def test_how_many_may_wait_for_whom(hands: list[tuple[str, float | None]], name: str, may: bool) -> None:
-    assert crew.may_connect(candidate(name), [Working(*one) for one in hands]) is may
+    assert crew.Crowd([Working(*one) for one in hands]).may_connect(candidate(name)) is may

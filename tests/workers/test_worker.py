@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peewee import OperationalError
+from peewee import DatabaseError, OperationalError
 
 from models.database import rows, run, write
 from services import claim as claims
@@ -20,7 +20,9 @@ from services.smtp import Connection
 from tests.support.relay import add_config, delivering, health, state, states, submit, wait_for
 from tests.support.sink import Sink
 from utils.clock import now_ms
+from workers import crew, pace
 from workers import hand as hand_module
+from workers import worker as worker_module
 
 database_module = sys.modules["models.database"]
 
@@ -190,3 +192,64 @@ def test_a_stop_waits_for_no_polite_end(relay: Relay, tmp_path: Path) -> None:
             began = time.monotonic()
             engine.drain(10)
             assert time.monotonic() - began < 3
+
+
+def test_a_further_batch_that_cannot_be_read_is_given_back(
+    relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_config(sink.port, max_connections=1)
+    monkeypatch.setattr(pace, "LARGEST", 5)
+    monkeypatch.setattr(pace, "WORTH_A_CLAIM", 5)
+    real, calls = hand_module.leased_of, iter(range(100))
+
+    def flaky(claim: Any) -> Any:
+        if next(calls) == 1:
+            raise OperationalError("disk I/O error")
+        return real(claim)
+
+    monkeypatch.setattr(hand_module, "leased_of", flaky)
+    for _ in range(20):
+        submit(relay)
+    with delivering(relay, workers=1):
+        wait_for(lambda: states() == {"sent": 20}, 5)
+    assert sink.accepted == 20
+
+
+def test_damage_met_while_claiming_shows_in_ready(
+    relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[Exception] = []
+    monkeypatch.setattr(worker_module.health_checks, "note", noted.append)
+    real, broken = claims.candidates, [True]
+
+    def candidates(now: int) -> Any:
+        if broken:
+            broken.clear()
+            raise DatabaseError("database disk image is malformed")
+        return real(now)
+
+    monkeypatch.setattr(claims, "candidates", candidates)
+    add_config(sink.port)
+    with delivering(relay, workers=1):
+        one = submit(relay)
+        wait_for(lambda: noted)
+        wait_for(lambda: state(one) == "sent", 5)
+    assert "malformed" in str(noted[0])
+
+
+def test_a_connection_gives_way_to_more_urgent_mail_of_another_account(
+    relay: Relay, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "LARGEST", 5)
+    monkeypatch.setattr(pace, "WORTH_A_CLAIM", 5)
+    monkeypatch.setattr(crew, "MOST", 1)  # so that only the end of one delivery lets another begin
+    slow, urgent = add_config(sink.port, name="slow"), add_config(sink.port, name="urgent")
+    sink.hooks.on_data = lambda message: time.sleep(0.02)
+    for _ in range(60):
+        submit(relay, smtp_config_id=slow, priority=3)
+    with delivering(relay, workers=1):
+        wait_for(lambda: states().get("sent", 0) >= 3)
+        one = submit(relay, smtp_config_id=urgent, priority=1)
+        wait_for(lambda: state(one) == "sent")
+        assert states()["sent"] < 50
+        wait_for(lambda: states() == {"sent": 61})
