@@ -35,6 +35,10 @@ class Crowd:
             one.claim.config.id for one in connecting if one.progress.since < late and not one.dismissed
         }
 
+    @property
+    def is_full(self) -> bool:
+        return self._all >= MOST
+
     def may_connect(self, candidate: Candidate) -> bool:
         """Whether another connection may be opened for this config now.
 
@@ -42,7 +46,7 @@ class Crowd:
         keep half of all waiting, so that there is always room for the others'. Those that wait longer make room for
         others to try: a tenant with fifty silent servers has one that works, too.
         """
-        if self._all >= MOST or self._fresh >= MOST_CONNECTING or candidate.id in self._at_the_door:
+        if self.is_full or self._fresh >= MOST_CONNECTING or candidate.id in self._at_the_door:
             return False
         tenant = candidate.tenant
         return self._theirs[tenant] < MOST // 2 and self._fresh_theirs[tenant] < MOST_CONNECTING // 2

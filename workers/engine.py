@@ -103,6 +103,10 @@ class Engine:
         """Whether there is, or may be, a connection for its mail."""
         return self.pool.has_idle(candidate.id) or (candidate.may_connect and crowd.may_connect(candidate))
 
+    def would_carry(self, candidate: Candidate, crowd: Crowd) -> bool:
+        """Whether it could go at once if one of the deliveries ended."""
+        return self.may_carry(candidate, crowd) or (crowd.is_full and candidate.may_connect)
+
     def pause(self, seconds: float) -> None:
         """Rest, unless we are stopping."""
         end = monotonic() + seconds

@@ -122,16 +122,11 @@ class Hand:
         return batch
 
     def _is_next(self) -> bool:
-        mine, crowd = self.claim.config.id, self._engine.crowd()
-        first = next(
-            (
-                one
-                for one in claims.candidates(now_ms())
-                if one.id == mine or self._engine.may_carry(one, crowd)
-            ),
-            None,
-        )
-        return first is not None and first.id == mine
+        mine, engine, crowd = self.claim.config.id, self._engine, self._engine.crowd()
+        for one in claims.candidates(now_ms()):
+            if one.id == mine or engine.would_carry(one, crowd):
+                return one.id == mine
+        return False
 
     def _read(self, further: Claim) -> list[Leased]:
         try:
