@@ -45,7 +45,7 @@ tools:
 	@missing=''; \
 	for tool in $(TEST_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
-	missing=$$(echo "$$missing" | sed 's/ cc$$/ gcc libc6-dev/'); \
+	missing=$$(echo "$$missing" | sed 's/ cc\>/ gcc libc6-dev/'); \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing$$missing with apt-get"; \
 		export DEBIAN_FRONTEND=noninteractive; \
