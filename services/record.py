@@ -84,8 +84,8 @@ def _stage(dot: Dot, now: int) -> bool:
     )  # fmt: skip
     if found is None:
         return False
-    if found[0] < minute - quota.HOUR_BUCKETS // 2:
-        return False  # so late that the quota reserved may have been spent anew
+    if not minute - quota.HOUR_BUCKETS // 2 <= found[0] <= minute:
+        return False  # so late, or before the clock was set back: the quota reserved does not hold for this minute
     quota.move(leased.config.id, found[0], minute, 1, leased.charged)
     run("UPDATE emails SET dot_at = ?, charged_minute = ? WHERE id = ?", now, minute, leased.email_id)
     if dot.refused or not leased.fresh:

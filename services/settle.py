@@ -78,7 +78,10 @@ def _settle_quota(done: Finished, charged_minute: int) -> None:
     if done.dot_at is None:
         quota.charge(leased.config.id, charged_minute, -1, -leased.charged)
     else:
-        quota.move(leased.config.id, charged_minute, quota.minute_of(done.finished_at), 1, leased.charged)
+        minute = max(
+            charged_minute, quota.minute_of(done.finished_at)
+        )  # where the clock was set back: the dot's
+        quota.move(leased.config.id, charged_minute, minute, 1, leased.charged)
 
 
 def _continue(done: Finished) -> bool:

@@ -125,7 +125,7 @@ class Hand:
         mine, engine, crowd = self.claim.config.id, self._engine, self._engine.crowd()
         for one in claims.candidates(now_ms()):
             if one.id == mine or engine.would_carry(one, crowd):
-                return one.id == mine
+                return bool(one.id == mine)
         return False
 
     def _read(self, further: Claim) -> list[Leased]:

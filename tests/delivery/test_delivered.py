@@ -65,7 +65,7 @@ def send(relay: Relay, batch: Sequence[Leased], at: int, *replies: Reply) -> lis
     passed, before = [], []
     for one in batch:
         passed.append(record.commit(relay.policy, before, Dot(one), at))
-        before = [ended(one, at + 5, *replies, dot_at=at)]
+        before = [ended(one, at + 5, *replies, dot_at=at)] if passed[-1] else []
     record.commit(relay.policy, before, None, at + 5)
     return passed
 
@@ -87,6 +87,22 @@ def a_dot_in_the_next_minute(relay: Relay, config: int) -> None:
     submit(relay, NOON)
     (one,) = claim(config, NOON + MINUTE - 2)
     send(relay, [one], NOON + MINUTE + 1, YES)
+
+
+def the_clock_goes_back_before_the_dot(relay: Relay, config: int) -> None:
+    one = submit(relay, NOON)
+    batch = claim(config, NOON + HOUR)
+    assert send(relay, batch, NOON, YES) == [False], "the quota of an hour later does not hold now"
+    record.give_back([one], batch[0].lease, NOON)
+    assert rows("SELECT sum(messages) FROM usage") == [(0,)]
+
+
+def the_clock_goes_back_after_the_dot(relay: Relay, config: int) -> None:
+    submit(relay, NOON)
+    (one,) = claim(config, NOON + HOUR)
+    assert record.commit(relay.policy, [], Dot(one), NOON + HOUR)
+    record.commit(relay.policy, [ended(one, NOON, YES, dot_at=NOON + HOUR)], None, NOON)
+    assert rows("SELECT minute FROM usage WHERE messages = 1") == [((NOON + HOUR) // MINUTE,)]
 
 
 def some_fail_then_the_rest_is_sent(relay: Relay, config: int) -> None:
@@ -174,7 +190,8 @@ def run_due(now: int) -> None:
 
 
 STORIES = (
-    plain, over_the_minute, a_dot_in_the_next_minute, some_fail_then_the_rest_is_sent, sent_by_hand_again,
+    plain, over_the_minute, a_dot_in_the_next_minute, the_clock_goes_back_before_the_dot,
+    the_clock_goes_back_after_the_dot, some_fail_then_the_rest_is_sent, sent_by_hand_again,
     killed_after_a_dot_that_one_of_two_had, killed_after_a_dot_that_followed_a_failed_connection,
     cancelled_before_the_dot, answered_after_the_lease_was_taken_back, a_further_transaction, a_probe,
     a_window_that_grows,
