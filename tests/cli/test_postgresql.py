@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+import requests
 
 from models.database import database
 from services.doctor import server
@@ -14,6 +15,7 @@ from tests.support.cut import Wire
 from tests.support.daemon import ROOT, Daemon, free_port
 from tests.support.database import location, postgresql_only
 from tests.support.postgres import PASSWORD, USER
+from tests.support.relay import wait_for
 
 pytestmark = postgresql_only
 
@@ -56,6 +58,13 @@ def test_a_command_without_its_database_is_one_line(run: CommandLine) -> None:
     assert "PostgreSQL" in result.err and PASSWORD not in result.err
 
 
+def answers(daemon: Daemon) -> bool:
+    try:
+        return bool(daemon.get("/health"))
+    except requests.ConnectionError:
+        return False
+
+
 def test_a_daemon_waits_for_a_server_that_starts_after_it(tmp_path: Path) -> None:
     wire, through = Wire.to(str(location(tmp_path)))
     with wire:
@@ -66,18 +75,10 @@ def test_a_daemon_waits_for_a_server_that_starts_after_it(tmp_path: Path) -> Non
                 [sys.executable, str(ROOT / "app.py"), "serve"],
                 cwd=tmp_path, env=daemon.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        time.sleep(3)
+        wait_for(lambda: "action=database_awaited" in daemon.log.read_text(), 30)
         assert daemon.process.poll() is None
-        assert "action=database_awaited" in daemon.log.read_text()
         wire.mend()
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            try:
-                daemon.get("/health")
-                break
-            except Exception:
-                time.sleep(0.2)
-        assert daemon.get("/health")
+        wait_for(lambda: answers(daemon), 40)
         daemon.stop()
         assert PASSWORD not in daemon.log.read_text()
 

@@ -129,8 +129,8 @@ def query(daemon: Daemon, sql: str) -> list[tuple[Any, ...]]:
     return daemon.query(sql)
 
 
-def wait_until_quiet(daemon: Daemon, seconds: float = 90.0, among: str = "1 = 1") -> None:
-    """Until nothing waits that could go now; a retry after an `unknown` is brought forward."""
+def wait_until_quiet(daemon: Daemon, seconds: float = 240.0, among: str = "1 = 1") -> None:
+    """Until nothing waits. An email that met a fault twice waits two minutes before its next try."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not query(daemon, f"SELECT 1 FROM emails WHERE {WAITING} AND {among} LIMIT 1"):
