@@ -29,11 +29,15 @@ from utils.filelock import SharedFileLock
 Item = TypeVar("Item")
 T = TypeVar("T")
 
+# Of pages, for each connection. The threads that read are many, and the kernel keeps the same pages for all of them.
+READER_KILOBYTES = 4_000
+WRITER_KILOBYTES = 32_000
+
 _PRAGMAS = {
     "journal_mode": "wal",
     "foreign_keys": 1,
     "synchronous": 1,
-    "cache_size": -32_000,
+    "cache_size": -READER_KILOBYTES,
     "temp_store": "memory",
     "wal_autocheckpoint": 4_000,
     "mmap_size": 0,  # an I/O error under mmap is a SIGBUS, which would take the daemon down
@@ -216,6 +220,7 @@ class QueueDatabase(SqliteDialect):
             cached_statements=256,
         )
         vars(SqliteDatabase)["_add_conn_hooks"](self, writer)
+        writer.execute(f"PRAGMA cache_size = -{WRITER_KILOBYTES}")
         return writer
 
     def close_writer(self) -> None:

@@ -215,3 +215,9 @@ def test_many_rows_go_in_one_statement() -> None:
     assert sorted(found) == [(number,) for number in range(300)]
     assert rows("SELECT count(*), min(word), max(item) FROM notes") == [(300, "word 0", 299)]
     assert run_values("INSERT INTO notes (item, word) VALUES {}", []) == []
+
+
+def test_only_the_writer_keeps_many_pages() -> None:
+    """32 MB for each thread that reads would add up: housekeeping alone made the daemon grow by that much."""
+    assert row("PRAGMA cache_size") == (-4_000,)
+    assert write(lambda: row("PRAGMA cache_size")) == (-32_000,)
