@@ -164,8 +164,12 @@ class Settings:
         "21600",
         "seconds of head start per priority level; bounds how long mail is overtaken",
     )
-    web_concurrency: int = setting(whole(1, 64), "1", "processes; each serves and delivers")
-    web_threads: int = setting(whole(1, 512), "16", "request threads per process")
+    web_concurrency: int = setting(
+        whole(1, 64), "2", "processes; each serves and delivers; as many as cores, up to 4"
+    )
+    web_threads: int = setting(
+        whole(1, 512), "8", "request threads per process, for all but single posts, which need none"
+    )
     drain_seconds: int = setting(whole(1, 600), "25", "how long a stop waits for mail that is on the wire")
     lease_seconds: int = setting(whole(2, 3600), "60", "silence after which a process counts as stuck")
     sandbox: bool = setting(on_off, "on", "run the SMTP server that catches test mail")

@@ -21,10 +21,14 @@ MESSAGES_PER_CONNECTION = 1_000
 SHOWN = ("web_concurrency", "web_threads", "queue_workers")
 
 
+def defaults() -> dict[str, str]:
+    """The product's: the tests' daemon has some of its own."""
+    return {one.name: one.metadata["default"] for one in fields(Settings) if one.name in SHOWN}
+
+
 def about_daemon() -> str:
     """What a figure depends on, for the report."""
-    defaults = {one.name: one.metadata["default"] for one in fields(Settings)}
-    named = ", ".join(f"{name.upper()}={defaults[name]}" for name in SHOWN)
+    named = ", ".join(f"{name.upper()}={value}" for name, value in defaults().items())
     return (
         f"The daemon has its defaults ({named}), but for SANDBOX=off and what is named; its SMTP config has"
         f" max_connections={CONNECTIONS} and max_messages_per_connection={MESSAGES_PER_CONNECTION:,}"
@@ -37,7 +41,7 @@ def relay(
 ) -> Iterator[Daemon]:
     """A daemon on a database of its own, which delivers to `sink`."""
     home = Path(mkdtemp(dir=folder))
-    with Daemon(home, **{"min_free_mb": 200, **settings}) as daemon:
+    with Daemon(home, **{"min_free_mb": 200, **defaults(), **settings}) as daemon:
         if sink is not None:
             add_config(daemon, sink.port, connections)
         yield daemon

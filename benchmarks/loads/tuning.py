@@ -8,14 +8,12 @@ from benchmarks.loads.stream import Stream, accepting, end_to_end, single_bodies
 
 # WEB_CONCURRENCY, WEB_THREADS, QUEUE_WORKERS
 VARIANTS = [
-    (1, 16, 4),
-    (2, 16, 4),
-    (1, 4, 4),
-    (1, 8, 4),
-    (1, 32, 4),
-    (1, 16, 1),
-    (1, 16, 2),
-    (1, 16, 8),
+    (1, 8, 1),
+    (2, 8, 1),
+    (3, 8, 1),
+    (2, 4, 1),
+    (2, 16, 1),
+    (1, 8, 2),
     (2, 8, 2),
 ]
 

@@ -58,6 +58,7 @@ class Daemon:
             "CREDENTIALS_KEY": CREDENTIALS_KEY,
             "API_KEY": KEY,
             "SANDBOX": "off",
+            "WEB_CONCURRENCY": "1",
             "MIN_FREE_MB": "1",
             "LOG_LEVEL": "INFO",
             **databases.settings(self.folder / "data"),
