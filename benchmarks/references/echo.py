@@ -12,6 +12,7 @@ from flask import Flask, request
 
 from benchmarks import wrk
 from benchmarks.bench import Bench
+from benchmarks.daemon import defaults
 from benchmarks.loads.stream import single_bodies
 from benchmarks.processes import ROOT, running, wait_for_port
 from tests.support.daemon import Daemon
@@ -38,7 +39,7 @@ def create_app() -> Flask:
 
 def environment(bench: Bench, **more: str) -> tuple[int, dict[str, str]]:
     """(port, environment) in which gunicorn's settings are those of a relay with its defaults."""
-    daemon = Daemon(Path(mkdtemp(dir=bench.folder)))
+    daemon = Daemon(Path(mkdtemp(dir=bench.folder)), **defaults())
     return daemon.port, {**daemon.environment, "PATH": os.environ["PATH"], **more}
 
 
