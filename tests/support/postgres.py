@@ -53,12 +53,12 @@ class Server:
         if self._owner:
             os.chown(self.folder, *self._owner)
             self.folder.chmod(0o755)  # for the file of the clock
+        atexit.register(self.destroy)
         self._bin = self._programs()
         self._run(
             "initdb", "-D", str(self.data), "-U", USER, "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "-N"
         )
         self.start()
-        atexit.register(self.destroy)
 
     @property
     def data(self) -> Path:
@@ -114,9 +114,18 @@ class Server:
         """The wheel's; a copy of them when our checkout is closed to the server's user."""
         place = POSTGRES_VERSIONS[18].resolve()
         if self._owner and not all(parent.stat().st_mode & 0o001 for parent in place.parents):
-            shutil.copytree(place.parent, self.folder / "programs")
-            return self.folder / "programs" / "bin"
+            return _copied(place, self.folder / "programs")
         return place
+
+
+def _copied(place: Path, to: Path) -> Path:
+    """With the wheel's libraries, which its programs look for beside their package."""
+    package = place.parents[1]
+    libraries = f"{package.name}.libs"
+    shutil.copytree(place.parent, to / package.name / place.parent.name)
+    if (package.parent / libraries).exists():
+        shutil.copytree(package.parent / libraries, to / libraries)
+    return to / package.name / place.parent.name / place.name
 
 
 def _fast_folder() -> str | None:
