@@ -93,12 +93,6 @@ def candidates(now: int) -> Iterator[Candidate]:
     return (one for one in ranked if quota.room(one, now) != 0)
 
 
-def configs_with_health() -> Iterator[tuple[SmtpConfig, Health]]:
-    states = {one.smtp_config_id: one for one in Health.select()}
-    for config in SmtpConfig.select():
-        yield config, states.get(config.id) or Health(smtp_config_id=config.id)
-
-
 def claim(
     config_id: int, instance_id: int, now: int | None, want: int, *, connected: bool, known: SmtpConfig | None = None,
     lease: int | None = None,
