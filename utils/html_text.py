@@ -51,12 +51,12 @@ def _read(html: str, skip_hidden: bool) -> tuple[str, bool]:
                     hidden = hidden if depth else ""
             elif attributes and not slash and skip_hidden and is_hidden(attributes):
                 hidden, depth = ("", 0) if name in VOID else (name, 1)
-            elif name not in _SHAPING:
-                pass
-            elif slash:
-                page.close(name)
             else:
-                page.open(name, attributes)
+                gap = _GAPS.get(name, 0)
+                if name in (_SPECIAL_AT_END if slash else _SPECIAL):
+                    gap = page.close(name, gap) if slash else page.open(name, attributes or "", gap)
+                if gap > page.gap:
+                    page.gap = gap
         if text and not hidden:
             page.text(text)
     return page.finish(), not hidden
@@ -100,25 +100,11 @@ class _Page:
         self._put(" ".join(data.split()))
         self.space = data[-1].isspace()
 
-    def open(self, name: str, attributes: str | None) -> None:
-        gap = _GAPS.get(name, 0)
-        if name in _SPECIAL:
-            gap = self._open_special(name, attributes or "", gap)
-        if gap > self.gap:
-            self.gap = gap
-
-    def close(self, name: str) -> None:
-        gap = _GAPS.get(name, 0)
-        if name in _SPECIAL_AT_END:
-            gap = self._close_special(name, gap)
-        if gap > self.gap:
-            self.gap = gap
-
     def finish(self) -> str:
         self._end_link()
         return "".join(self.out).strip("\n")
 
-    def _open_special(self, name: str, attributes: str, gap: int) -> int:
+    def open(self, name: str, attributes: str, gap: int) -> int:
         """Returns the gap before the element; a list within a list needs no empty line."""
         if name == "td" or name == "th":
             self.cell = True
@@ -143,7 +129,7 @@ class _Page:
             self._put(_RULE)
         return gap
 
-    def _close_special(self, name: str, gap: int) -> int:
+    def close(self, name: str, gap: int) -> int:
         if name == "a":
             self._end_link()
         elif name == "br":
