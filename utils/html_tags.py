@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from html import unescape
 
 _ATTRIBUTES = r"""(?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+|(?=>)|\Z))*+"""
 # The content of these is never text to read, and holds no tags up to the end tag.
+_SMALL = 300_000  # characters: of a larger page the tags are not held all at once
 _SKIPPED = "(?i:script|style|title|textarea|iframe|noembed|noframes|xmp|template)"
 _TEXT = r"(?:[^<]++|<(?![a-zA-Z!?/]))*+"
-# A tag or comment, and the text after it.
-TAG = re.compile(
+_TAG = re.compile(
     rf"""<(?:
         (?=[IiNnSsTtXx])({_SKIPPED})(?=[\s/>]){_ATTRIBUTES}>.*?(?:</(?i:\1)(?=[\s/>])[^>]*+>|\Z)
-        | (/?)([a-zA-Z][^\s/>]*+)(?:>|({_ATTRIBUTES})(?:>|\Z))
+        | (/?[a-zA-Z][^\s/>]*+)(?:>|({_ATTRIBUTES})(?:>|\Z))
         | !--(?:-?>|.*?(?:--!?>|\Z))
         | [!?/][^>]*+(?:>|\Z)
     )({_TEXT})""",
@@ -25,6 +26,16 @@ _DISPLAY_NONE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr")
 )
+
+
+def tags(html: str) -> Iterable[tuple[str, ...]]:
+    """What is skipped whole, such as a script; or a tag with its slash, and its attributes; and the text after it.
+
+    What is not there is ''; of a comment, all but the text.
+    """
+    if len(html) < _SMALL:
+        return _TAG.findall(html)
+    return (match.groups("") for match in _TAG.finditer(html))
 
 
 def is_hidden(attributes: str) -> bool:

@@ -8,20 +8,21 @@ and the html comes from whoever may send.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from utils.html_tags import FIRST_TEXT, TAG, VOID, attribute, decoded, is_hidden
+from utils.html_tags import FIRST_TEXT, VOID, attribute, decoded, is_hidden, tags
 
 _URL = re.compile(r"(?:https?|ftp|mailto|tel|sms):\S", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:https?://|mailto:|tel:|sms:)", re.IGNORECASE)
 
 # 1: begins and ends on its own line; 2: with an empty line before and after.
-_LINES = """address article aside body caption center dd div dt fieldset figcaption footer form header html li
+_LINES = """address article aside body caption center dd div dt fieldset figcaption footer form header html
     main nav option section summary tbody tfoot thead tr"""
-_PARAGRAPHS = "blockquote details dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table ul"
+_PARAGRAPHS = "details dl figure h1 h2 h3 h4 h5 h6 p table"
 _GAPS = {**dict.fromkeys(_LINES.split(), 1), **dict.fromkeys(_PARAGRAPHS.split(), 2)}
-_SPECIAL = frozenset(("a", "blockquote", "br", "hr", "img", "li", "ol", "pre", "td", "th", "ul"))
-_SPECIAL_AT_END = frozenset(("a", "blockquote", "br", "ol", "pre", "ul"))
-_SHAPING = _SPECIAL | frozenset(_GAPS)  # the tags that shape the text; all others are skipped
+_GAPS |= {f"/{name}": gap for name, gap in _GAPS.items()} | {"/li": 1, "/hr": 2}
+# Frequent, and without any effect.
+_GAPS |= dict.fromkeys(("", *"/td /th b /b em /em font /font i /i span /span strong /strong u /u".split()), 0)
 _RULE = "-" * 20
 _DEEPEST = 8  # further levels of lists and quotes are not indented more
 
@@ -41,22 +42,20 @@ def _read(html: str, skip_hidden: bool) -> tuple[str, bool]:
     if first := FIRST_TEXT.match(html):
         page.text(first[0])
     hidden, depth = "", 0
-    for match in TAG.finditer(html):
-        _, slash, name, attributes, text = match.groups()
-        if name:
-            name = name if name in _SHAPING else name.lower()
-            if hidden:
-                if name == hidden:
-                    depth += -1 if slash else 1
-                    hidden = hidden if depth else ""
-            elif attributes and not slash and skip_hidden and is_hidden(attributes):
-                hidden, depth = ("", 0) if name in VOID else (name, 1)
-            else:
-                gap = _GAPS.get(name, 0)
-                if name in (_SPECIAL_AT_END if slash else _SPECIAL):
-                    gap = page.close(name, gap) if slash else page.open(name, attributes or "", gap)
-                if gap > page.gap:
-                    page.gap = gap
+    for _, tag, attributes, text in tags(html):
+        if hidden:
+            if tag.lower().removeprefix("/") == hidden:
+                depth += -1 if tag[0] == "/" else 1
+                hidden = hidden if depth else ""
+        elif attributes and skip_hidden and tag[0] != "/" and is_hidden(attributes):
+            name = tag.lower()
+            hidden, depth = ("", 0) if name in VOID else (name, 1)
+        else:
+            gap = _GAPS.get(tag)
+            if gap is None:
+                gap = page.shape(tag.lower(), attributes)
+            if gap > page.gap:
+                page.gap = gap
         if text and not hidden:
             page.text(text)
     return page.finish(), not hidden
@@ -100,52 +99,69 @@ class _Page:
         self._put(" ".join(data.split()))
         self.space = data[-1].isspace()
 
+    def shape(self, tag: str, attributes: str) -> int:
+        """For a tag, in lower case, that may do more than ask for a gap. Returns its gap."""
+        act = _ACTS.get(tag)
+        return act(self, attributes) if act else _GAPS.get(tag, 0)
+
     def finish(self) -> str:
         self._end_link()
         return "".join(self.out).strip("\n")
 
-    def open(self, name: str, attributes: str, gap: int) -> int:
-        """Returns the gap before the element; a list within a list needs no empty line."""
-        if name == "td" or name == "th":
-            self.cell = True
-        elif name == "a":
-            self._end_link()
-            self.href, self.label = attribute(attributes, "href") or "", []
-        elif name == "br":
-            self.breaks += 1
-        elif name == "img":
-            self._put(" ".join((attribute(attributes, "alt") or "").split()))
-        elif name == "li":
-            self.marker = self._next_marker()
-        elif name == "ul" or name == "ol":
-            gap = 1 if self.lists else 2
-            self.lists.append(1 if name == "ol" else None)
-        elif name == "pre":
-            self.pre += 1
-        elif name == "blockquote":
-            self.quotes += 1
-        elif name == "hr":
-            self.gap = 2
-            self._put(_RULE)
-        return gap
+    def _start_cell(self, attributes: str) -> int:
+        self.cell = True
+        return 0
 
-    def close(self, name: str, gap: int) -> int:
-        if name == "a":
-            self._end_link()
-        elif name == "br":
-            self.breaks += 1
-        elif name == "ul" or name == "ol":
-            if self.lists:
-                self.lists.pop()
-            gap = 1 if self.lists else 2
-            self.marker = ""
-        elif name == "pre":
-            self.pre = max(self.pre - 1, 0)
-            if self.out:
-                self.out[-1] = self.out[-1].removesuffix("\n")
-        elif name == "blockquote":
-            self.quotes = max(self.quotes - 1, 0)
-        return gap
+    def _start_link(self, attributes: str) -> int:
+        self._end_link()
+        self.href, self.label = attribute(attributes, "href") or "", []
+        return 0
+
+    def _break_line(self, attributes: str) -> int:
+        self.breaks += 1
+        return 0
+
+    def _show_image(self, attributes: str) -> int:
+        self._put(" ".join((attribute(attributes, "alt") or "").split()))
+        return 0
+
+    def _rule(self, attributes: str) -> int:
+        self.gap = 2
+        self._put(_RULE)
+        return 2
+
+    def _start_list(self, first: int | None) -> int:
+        """A list within a list needs no empty line."""
+        self.lists.append(first)
+        return 1 if len(self.lists) > 1 else 2
+
+    def _start_item(self, attributes: str) -> int:
+        self.marker = self._next_marker()
+        return 1
+
+    def _end_list(self, attributes: str) -> int:
+        if self.lists:
+            self.lists.pop()
+        self.marker = ""
+        return 1 if self.lists else 2
+
+    def _start_pre(self, attributes: str) -> int:
+        self.pre += 1
+        return 2
+
+    def _end_pre(self, attributes: str) -> int:
+        self.pre = max(self.pre - 1, 0)
+        if self.out:
+            self.out[-1] = self.out[-1].removesuffix("\n")
+        return 2
+
+    def _start_quote(self, attributes: str) -> int:
+        self.quotes += 1
+        return 2
+
+    def _end_quote(self, attributes: str) -> int:
+        self.quotes = max(self.quotes - 1, 0)
+        return 2
 
     def _next_marker(self) -> str:
         number = self.lists[-1] if self.lists else None
@@ -179,13 +195,16 @@ class _Page:
         self.marker = ""
         return "> " * min(self.quotes, _DEEPEST) + indent
 
-    def _end_link(self) -> None:
-        if not self.href:
-            return
-        url = "".join(self.href.split("\n")).strip().replace(" ", "%20")
-        self.href = ""
-        if not _URL.match(url):
-            return
+    def _end_link(self, attributes: str = "") -> int:
+        if self.href:
+            url = "".join(self.href.split("\n")).strip().replace(" ", "%20")
+            self.href = ""
+            if _URL.match(url):
+                self._tell(url)
+        return 0
+
+    def _tell(self, url: str) -> None:
+        """After the label of a link, unless that says as much."""
         label = "".join(self.label).strip()
         shown = url[7:].partition("?")[0] if url[:7].lower() == "mailto:" else url
         if not label:
@@ -194,3 +213,16 @@ class _Page:
             " " in label or len(label) + _LONGEST_CUT < len(shown.rstrip("/")) or _bare(label) != _bare(shown)
         ):
             self.out.append(f" ({shown})")
+
+
+# What a tag does beyond asking for a gap.
+_ACTS: dict[str, Callable[[_Page, str], int]] = {
+    "td": _Page._start_cell, "th": _Page._start_cell,
+    "a": _Page._start_link, "/a": _Page._end_link,
+    "br": _Page._break_line, "/br": _Page._break_line,
+    "img": _Page._show_image, "hr": _Page._rule,
+    "ul": lambda page, _: page._start_list(None), "ol": lambda page, _: page._start_list(1),
+    "li": _Page._start_item, "/ul": _Page._end_list, "/ol": _Page._end_list,
+    "pre": _Page._start_pre, "/pre": _Page._end_pre,
+    "blockquote": _Page._start_quote, "/blockquote": _Page._end_quote,
+}  # fmt: skip
