@@ -31,7 +31,7 @@ bp = APIBlueprint("batch", __name__)
 def create(call: Call) -> Response:
     value = read_json(call.request)
     body = checked(value, BatchBody)
-    emails = [_email(one) for one in politely(body.emails)]
+    emails = [_email(one) for one in politely(body.emails, call.relay.delivering)]
     key = key_of(call.request, "emails/batch", value)
     response = of_answer(accept.submit_batch(call.relay, call.who, emails, body.mode, call.now, key))
     call.relay.accept_ms.append(now_ms() - call.now)

@@ -85,7 +85,7 @@ def submit_batch(
     if before is not None:
         return before
     _check_disk(relay)
-    items = [_check_item(relay, email, now) for email in politely(emails)]
+    items = [_check_item(relay, email, now) for email in politely(emails, relay.delivering)]
     try:
         return _store(relay, _Request(who, items, now, key, mode == "strict", _many))
     except _ItemError as exc:

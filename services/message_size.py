@@ -29,7 +29,9 @@ def message_size(
 def _text_size(text: str) -> int:
     """Quoted-printable or base64, whichever is shorter, and an end to each line of 73 characters or more."""
     raw = text.encode()
-    line_ends = raw.count(b"\n") + raw.count(b"\r") - 2 * raw.count(b"\r\n")  # bare ones become CRLF
+    line_ends = raw.count(b"\n")
+    if b"\r" in raw:
+        line_ends += raw.count(b"\r") - 2 * raw.count(b"\r\n")  # bare ones become CRLF
     escaped = len(raw.translate(None, _LITERAL)) + raw.count(b" \n") + raw.count(b"\t\n")
     plain = len(raw) + line_ends
     return min(plain + 2 * escaped, plain * 4 // 3 + 4) * 78 // 73 + 100

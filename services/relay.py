@@ -39,7 +39,8 @@ class Relay:
     vault: Vault  # encrypts stored passwords
     signer: Signer  # marks Message-IDs as ours
     wake: Callable[[], None] = lambda: None  # there may be something to deliver: set by the workers
-    alive: Callable[[], bool] = lambda: False  # whether this process delivers: set by the workers
+    alive: Callable[[], bool] = lambda: False  # whether this process delivers: the same
+    delivering: Callable[[], bool] = lambda: False  # whether mail is on its way just now: the same
     accept_ms: deque[int] = field(
         default_factory=lambda: deque(maxlen=100_000)
     )  # until they are added to the totals

@@ -63,6 +63,7 @@ class Engine:
         self._watchdog = Watchdog(self.hands, self.pool, self.relay.policy)
         self.relay.wake = self.wake_everyone
         self.relay.alive = self.alive
+        self.relay.delivering = lambda: any(worker.hands for worker in self.workers)
         for worker in self.workers:
             worker.start()
         self._timekeeper = threading.Thread(target=self._keep_time, name="timekeeper", daemon=True)

@@ -254,3 +254,14 @@ def test_a_connection_gives_way_to_more_urgent_mail_of_another_account(
         wait_for(lambda: state(one) == "sent")
         assert states()["sent"] < 50
         wait_for(lambda: states() == {"sent": 61})
+
+
+def test_it_says_whether_mail_is_on_its_way(relay: Relay) -> None:
+    with Sink(delay=0.5) as slow, delivering(relay, workers=1):
+        add_config(slow.port)
+        assert not relay.delivering()
+        one = submit(relay)
+        wait_for(relay.delivering, 5)
+        assert state(one) != "sent"
+        wait_for(lambda: state(one) == "sent", 5)
+        wait_for(lambda: not relay.delivering(), 5)
