@@ -32,7 +32,7 @@ def _text_size(text: str) -> int:
     line_ends = raw.count(b"\n")
     if b"\r" in raw:
         line_ends += raw.count(b"\r") - 2 * raw.count(b"\r\n")  # bare ones become CRLF
-    escaped = len(raw.translate(None, _LITERAL)) + raw.count(b" \n") + raw.count(b"\t\n")
+    escaped = len(raw.translate(None, _LITERAL)) + line_ends  # white space before a line end is escaped
     plain = len(raw) + line_ends
     return min(plain + 2 * escaped, plain * 4 // 3 + 4) * 78 // 73 + 100
 
