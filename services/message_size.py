@@ -27,14 +27,17 @@ def message_size(
 
 
 def _text_size(text: str) -> int:
-    """Quoted-printable or base64, whichever is shorter, and an end to each line of 73 characters or more."""
+    """In the encoding that is going to be chosen, and an end to each line of 73 characters or more."""
     raw = text.encode()
-    line_ends = raw.count(b"\n")
+    ends = bare = raw.count(b"\n")
     if b"\r" in raw:
-        line_ends += raw.count(b"\r") - 2 * raw.count(b"\r\n")  # bare ones become CRLF
-    escaped = len(raw.translate(None, _LITERAL)) + line_ends  # white space before a line end is escaped
-    plain = len(raw) + line_ends
-    return min(plain + 2 * escaped, plain * 4 // 3 + 4) * 78 // 73 + 100
+        returns, pairs = raw.count(b"\r"), raw.count(b"\r\n")
+        ends, bare = ends + returns - pairs, bare + returns - 2 * pairs
+    plain = len(raw) + bare  # each becomes CRLF
+    escaped = len(raw.translate(None, _LITERAL))
+    if 6 * escaped > plain:
+        return (plain * 4 // 3 + 4) * 78 // 73 + 100  # base64
+    return (plain + 2 * (escaped + ends)) * 78 // 73 + 100  # white space before a line end is escaped too
 
 
 def _words_size(value: str) -> int:

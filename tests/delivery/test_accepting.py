@@ -187,6 +187,17 @@ def test_no_email_is_larger_than_it_was_taken_for(
     assert len(build(mail)) <= size
 
 
+@pytest.mark.parametrize("line", [" \r\n", " \n", "\t\r", "\r\n", "\n", "x=\r\n", "é\r\n", "éa \n"])
+def test_many_lines_are_not_larger_than_they_were_taken_for(line: str) -> None:
+    text = line * 20_000 + "é"
+    everyone = [Address("", "ann@example.com")]
+    mail = Mail(
+        sender=everyone[0], to=everyone, cc=[], reply_to=[], subject="s", message_id="<1@relay.test>", date=0, seed="1",
+        text=text, html=None, headers=[], attachments=[],
+    )  # fmt: skip
+    assert len(build(mail)) <= message_size([text], [("Subject", "s")], everyone, [])
+
+
 @pytest.mark.parametrize("content_id", ["a b", "<a@b>", "ü@b", "x" * 256])
 def test_a_content_id_that_could_not_be_sent_is_refused(relay: Relay, content_id: str) -> None:
     add_config()
