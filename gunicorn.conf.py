@@ -144,7 +144,6 @@ def post_worker_init(worker: Any) -> None:
 
     sys.setswitchinterval(SWITCH_SECONDS)
     relay: Relay = worker.app.wsgi().extensions["mailferry"]
-    gc.collect()
     gc.freeze()  # what is there now stays: a full collection goes through all of it, 20 ms in which nothing else runs
     if not database.shared:  # a server far away, or gone, must not make the loop wait
         worker.quick = QUICK
