@@ -42,8 +42,9 @@ LARGEST_HEAD = 64 * 1024  # larger ones are refused here, since gunicorn would w
 SEND_BUFFER = (
     512 * 1024
 )  # bytes, as far as the kernel allows: no answer may make the loop wait for its client
-YIELD_SECONDS = 0.002  # in which a worker with fewer connections may take the next one
+YIELD_SECONDS = 0.02  # in which a worker with fewer connections may take the next one
 YIELD_STEP = 0.0001
+IMPATIENT_SECONDS = 1.0  # in which nobody is waited for after one who did not
 QUICK_SECONDS = 0.05  # should the loop all the same read what has not come: an error, and no longer wait
 
 _LENGTHS = re.compile(rb"\r\ncontent-length:([^\r\n]*)", re.IGNORECASE)
@@ -121,7 +122,10 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         super().__init__(*args, **kwargs)
         self._waiting: dict[Any, Inbox] = {}  # by connection, the oldest first
         self._leaving: dict[Any, float] = {}  # connections that are closed on our side, and since when
-        self._yielded = 0.0  # since when the next connection is left to others
+        self._yielded = 0.0  # since when the next connection is left to others,
+        self._counts = b""  # who had these then
+        self._patient_from = 0.0
+        self._asked = False  # in this turn of the loop, to take a connection
         self._hub: Hub
 
     def init_process(self) -> None:
@@ -130,6 +134,9 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         self._tell_share()
+        asked, self._asked = self._asked, False
+        if not asked:
+            self._counts = b""  # whatever was left to others is taken
         super().wait_for_and_dispatch_events(timeout)
         self._hub.finish()
 
@@ -142,6 +149,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self.shares.leave(self.place)
 
     def accept(self, listener: Any) -> None:
+        self._asked = True
         if self._leaves_it_to_others():
             return
         if self.nr_conns + len(self._leaving) >= self.worker_connections - 1:
@@ -160,9 +168,13 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         if self.shares is None or self.nr_conns <= self.shares.fewest():
             return False
         now = monotonic()
-        self._yielded = self._yielded or now
+        if now < self._patient_from:
+            return False
+        counts = self.shares.counts()
+        if counts != self._counts:  # it was taken: this is another one
+            self._counts, self._yielded = counts, now
         if now - self._yielded > YIELD_SECONDS:
-            self._yielded = 0.0
+            self._counts, self._patient_from = b"", now + IMPATIENT_SECONDS
             return False
         time.sleep(YIELD_STEP)
         return True

@@ -36,6 +36,10 @@ class Shares:
     def free(self, place: int) -> None:
         self._counts[place] = _FREE
 
+    def counts(self) -> bytes:
+        """All of them, to be compared with later ones."""
+        return self._counts.tobytes()
+
     def fewest(self) -> int:
         """Connections of the process that has fewest."""
         return min((count for count in self._counts if count != _FREE), default=_AWAY) - 1
