@@ -135,7 +135,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     if worker.shares is not None:
-        _shares.free(worker.place)
+        worker.shares.free(worker.place)  # those it was forked with: a reload makes others
 
 
 def post_worker_init(worker: Any) -> None:
