@@ -9,6 +9,7 @@ from peewee import (
     BigIntegerField,
     BlobField,
     BooleanField,
+    CompositeKey,
     Database,
     IntegerField,
     JSONField,
@@ -31,16 +32,18 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             legacy_table_names = False
 
     class Credential(Base):
-        id = TextField(primary_key=True)
+        id = TextField()
         tenant = TextField()
         user = TextField()
         kind = TextField(default="password")
         secret = TextField()
+        endpoint = TextField(null=True)
         created_at = BigIntegerField()
         updated_at = BigIntegerField()
 
         class Meta:
             table_name = "credentials"
+            primary_key = CompositeKey("tenant", "user", "id")
 
     class Account(Base):
         id = TextField(primary_key=True)
@@ -56,6 +59,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         username = TextField()
         credential_id = TextField()
         smtp_config_id = IntegerField(null=True)
+        smtp_shares_login = BooleanField(default=False)
         is_sync_enabled = BooleanField(default=True)
         sync_interval = IntegerField(default=300)
         is_enabled = BooleanField(default=True)
@@ -301,6 +305,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         ]
     )
     words.create(db)
+    migrator.migrate(migrator.add_column("smtp_configs", "account_id", TextField(null=True)))
 
 
 def down(migrator: SchemaMigrator, db: Database) -> None:
@@ -311,3 +316,4 @@ def down(migrator: SchemaMigrator, db: Database) -> None:
         "uploads", "suppressions",
     ):  # fmt: skip
         db.execute_sql(f"DROP TABLE {table}")
+    db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN account_id")
