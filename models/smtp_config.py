@@ -36,6 +36,9 @@ class SmtpConfig(Table):
     sandbox = BooleanField(default=False)  # made by us, for the built-in sandbox
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
+    account_id = TextField(
+        null=True
+    )  # the mail account that it was made for, whose user alone sends through it
 
     class Meta:
         table_name = "smtp_configs"

@@ -9,6 +9,7 @@ from peewee import (
     BigIntegerField,
     BlobField,
     BooleanField,
+    CompositeKey,
     Database,
     IntegerField,
     JSONField,
@@ -31,16 +32,18 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             legacy_table_names = False
 
     class Credential(Base):
-        id = TextField(primary_key=True)
+        id = TextField()
         tenant = TextField()
         user = TextField()
         kind = TextField(default="password")
         secret = TextField()
+        endpoint = TextField(null=True)
         created_at = BigIntegerField()
         updated_at = BigIntegerField()
 
         class Meta:
             table_name = "credentials"
+            primary_key = CompositeKey("tenant", "user", "id")
 
     class Account(Base):
         id = TextField(primary_key=True)
@@ -56,6 +59,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         username = TextField()
         credential_id = TextField()
         smtp_config_id = IntegerField(null=True)
+        smtp_shares_login = BooleanField(default=False)
         is_sync_enabled = BooleanField(default=True)
         sync_interval = IntegerField(default=300)
         is_enabled = BooleanField(default=True)
@@ -153,20 +157,20 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             indexes = ((("folder_id", "uidvalidity", "uid"), True),)
 
     Message.add_index(
-        Message.folder_id,
-        Message.received_at,
-        Message.id,
-        where=Message.gone_at.is_null(),
-        name="messages_newest",
-    )
+        Message.folder_id, Message.received_at, Message.id, Message.is_read,
+        where=Message.gone_at.is_null(), name="messages_newest",
+    )  # fmt: skip
     Message.add_index(
-        Message.folder_id, Message.sender, Message.id, where=Message.gone_at.is_null(), name="messages_sender"
-    )
+        Message.folder_id, Message.sender, Message.id, Message.is_read,
+        where=Message.gone_at.is_null(), name="messages_sender",
+    )  # fmt: skip
     Message.add_index(
         Message.folder_id, Message.received_at, Message.id,
         where=(Message.gone_at.is_null() & ~Message.is_read), name="messages_unread",
     )  # fmt: skip
-    Message.add_index(Message.letter_id, name="messages_letter")
+    Message.add_index(
+        Message.letter_id, Message.received_at, Message.id, Message.folder_id, Message.gone_at, name="messages_letter"
+    )  # fmt: skip
     Message.add_index(Message.account_id, where=Message.gone_at.is_null(False), name="messages_gone")
 
     class Letter(Base):
@@ -202,6 +206,13 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         Letter.account_id, Letter.server_id, where=Letter.server_id.is_null(False), name="letters_server_id"
     )
     Letter.add_index(Letter.conversation_id, name="letters_conversation")
+
+    class ThreadKey(Base):
+        key = IntegerField(primary_key=True)
+        letter_id = IntegerField()
+
+        class Meta:
+            table_name = "thread_keys"
 
     class Part(Base):
         id = IdField()
@@ -293,6 +304,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             Folder,
             Message,
             Letter,
+            ThreadKey,
             Part,
             Quarantined,
             Draft,
@@ -301,13 +313,15 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         ]
     )
     words.create(db)
+    migrator.migrate(migrator.add_column("smtp_configs", "account_id", TextField(null=True)))
 
 
 def down(migrator: SchemaMigrator, db: Database) -> None:
     if isinstance(db, SqliteDatabase):
         db.execute_sql("DROP TABLE words")
     for table in (
-        "letters", "credentials", "accounts", "sync_tasks", "folders", "messages", "parts", "quarantined", "drafts",
-        "uploads", "suppressions",
+        "letters", "thread_keys", "credentials", "accounts", "sync_tasks", "folders", "messages", "parts", "quarantined",
+        "drafts", "uploads", "suppressions",
     ):  # fmt: skip
         db.execute_sql(f"DROP TABLE {table}")
+    db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN account_id")
