@@ -37,6 +37,7 @@ class Folder(Table):
     uidnext_done = BigIntegerField(default=1)  # all new mail below it is here
     modseq_done = BigIntegerField(default=0)  # all changes up to it are here
     backfill_min_uid = BigIntegerField(default=0)  # older mail is still to come, from below this UID; 0: none
+    backfill_floor = BigIntegerField(default=0)  # the oldest UID that is still to come
     listed_uidnext = BigIntegerField(null=True)  # what the server said at the last whole pass of this folder
     listed_modseq = BigIntegerField(null=True)
     listed_messages = BigIntegerField(null=True)
@@ -132,6 +133,7 @@ Letter.add_index(
     Letter.account_id, Letter.server_id, where=Letter.server_id.is_null(False), name="letters_server_id"
 )
 Letter.add_index(Letter.conversation_id, name="letters_conversation")
+Letter.add_index(Letter.account_id, Letter.id, where=~Letter.has_body, name="letters_bodiless")
 
 
 class ThreadKey(Table):

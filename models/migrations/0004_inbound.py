@@ -123,6 +123,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         uidnext_done = BigIntegerField(default=1)
         modseq_done = BigIntegerField(default=0)
         backfill_min_uid = BigIntegerField(default=0)
+        backfill_floor = BigIntegerField(default=0)
         listed_uidnext = BigIntegerField(null=True)
         listed_modseq = BigIntegerField(null=True)
         listed_messages = BigIntegerField(null=True)
@@ -206,6 +207,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         Letter.account_id, Letter.server_id, where=Letter.server_id.is_null(False), name="letters_server_id"
     )
     Letter.add_index(Letter.conversation_id, name="letters_conversation")
+    Letter.add_index(Letter.account_id, Letter.id, where=~Letter.has_body, name="letters_bodiless")
 
     class ThreadKey(Base):
         key = IntegerField(primary_key=True)
