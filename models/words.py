@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from peewee import Database, SqliteDatabase
+
+from models.database import database
 
 INDEXED = 200_000  # characters of a letter's text: PostgreSQL takes no tsvector over 1 MB
 
@@ -75,3 +78,37 @@ def create(db: Database) -> None:
     bound: Any = db
     for statement in _SQLITE if isinstance(db, SqliteDatabase) else _POSTGRES:
         bound.execute_sql(statement)
+
+
+def matching(
+    account_id: str, terms: Sequence[tuple[Sequence[str], bool, bool]]
+) -> tuple[str, str, list[str]]:
+    """Messages of an account, by words: what to read FROM (as `m`), the condition, and its parameters.
+
+    Each term: words that stand next to each other, whether the last may go on, whether it must not be there. A word is
+    letters and digits; at least one term must be one that has to be there.
+    """
+    if isinstance(database.obj, SqliteDatabase):
+        source = "words w CROSS JOIN messages m INDEXED BY messages_letter ON m.letter_id = w.rowid"
+        return source, "w.words MATCH ?", [_fts5(account_id, terms)]
+    source = "letters l JOIN messages m ON m.letter_id = l.id"
+    condition = "l.words @@ (?::tsquery && to_tsquery('simple', ?))"
+    return source, condition, [f"'{account_lexeme(account_id)}'", _tsquery(terms)]
+
+
+def _fts5(account_id: str, terms: Sequence[tuple[Sequence[str], bool, bool]]) -> str:
+    def said(words: Sequence[str], begins: bool) -> str:
+        return f'{{{" ".join(_COLUMNS)}}} : "{" ".join(words)}"{" *" if begins else ""}'
+
+    wanted = [f'account : "{account_word(account_id)}"']
+    wanted += [said(words, begins) for words, begins, without in terms if not without]
+    unwanted = "".join(f" NOT {said(words, begins)}" for words, begins, without in terms if without)
+    return f"({' AND '.join(wanted)}){unwanted}"
+
+
+def _tsquery(terms: Sequence[tuple[Sequence[str], bool, bool]]) -> str:
+    def said(words: Sequence[str], begins: bool) -> str:
+        quoted = [f"'{word}'" for word in plain(" ".join(words)).split()]
+        return f"({' <-> '.join(quoted)}{':*' if begins else ''})"
+
+    return " & ".join(f"{'!' if without else ''}{said(words, begins)}" for words, begins, without in terms)

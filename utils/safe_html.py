@@ -14,9 +14,9 @@ from html import escape
 import nh3
 
 _TAGS = frozenset("""
-    a abbr acronym address b bdi bdo big blockquote br caption center cite code col colgroup dd del details dfn div
-    dl dt em figcaption figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q rp rt ruby s samp section small span
-    strike strong sub summary sup table tbody td tfoot th thead time tr tt u ul var wbr
+    a abbr acronym address b bdi bdo big blockquote br caption center cite code col colgroup dd del details dfn
+    div dl dt em figcaption figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q rp rt ruby s samp
+    section small span strike strong sub summary sup table tbody td tfoot th thead time tr tt u ul var wbr
 """.split())  # fmt: skip
 _WITH_CONTENT = frozenset(
     "script style svg math title iframe object embed applet noembed noframes noscript template textarea xmp select"
