@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.database import marks, rows, run
+from services.inbox.threads import Threaded, forget
 
 AT_ONCE = 400
 PER_JOB = 2_000
@@ -52,15 +53,14 @@ def erase_letters(account_id: str, letters: Sequence[int]) -> None:
     """Those of them that no message shows."""
     for some in _chunks(letters):
         among = marks(len(some))
-        unused = [
-            one[0]
-            for one in rows(
-                f"SELECT id FROM letters WHERE id IN ({among})"
-                " AND NOT EXISTS (SELECT 1 FROM messages WHERE letter_id = letters.id)",
-                *some,
-            )
-        ]
+        found = rows(
+            "SELECT id, thread_id, message_id, in_reply_to, refs, base_subject FROM letters"
+            f" WHERE id IN ({among}) AND NOT EXISTS (SELECT 1 FROM messages WHERE letter_id = letters.id)",
+            *some,
+        )
+        unused = [one[0] for one in found]
         among = marks(len(unused))
+        forget(account_id, [Threaded(*one) for one in found])
         run(f"DELETE FROM parts WHERE letter_id IN ({among})", *unused)
         run(f"DELETE FROM letters WHERE id IN ({among})", *unused)
 

@@ -14,9 +14,11 @@ from typing import Any
 
 from models.database import marks, new_ids, rows, run, run_many, run_values
 from models.inbox import Folder
+from services.inbox.threads import Threaded, conversations_of
 from services.sync.arrivals import Arrived
 from services.sync.bodies import attachments
 from services.sync.run import Run
+from utils.subjects import base_subject
 
 _AT_ONCE = 400
 
@@ -151,6 +153,7 @@ def _insert_letters(run_: Run, arrived: Sequence[Arrived]) -> list[int]:
         " created_at) VALUES {}",
         [_letter(run_, letter_id, one) for letter_id, one in zip(ids, arrived, strict=True)],
     )
+    _place(run_, ids, arrived)
     run_many(
         "INSERT INTO parts (letter_id, section, filename, mime_type, encoding, size, content_id, is_inline)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -164,11 +167,29 @@ def _insert_letters(run_: Run, arrived: Sequence[Arrived]) -> list[int]:
     return ids
 
 
+def _place(run_: Run, ids: Sequence[int], arrived: Sequence[Arrived]) -> None:
+    """In the conversations that they belong to."""
+    threaded = [
+        Threaded(
+            letter_id, one.thread_id, one.headers.message_id, one.headers.in_reply_to, one.headers.references,
+            base_subject(one.headers.subject),
+        )
+        for letter_id, one in zip(ids, arrived, strict=True)
+    ]  # fmt: skip
+    if threaded:
+        found = conversations_of(run_.account.id, threaded)
+        run_many(
+            "UPDATE letters SET conversation_id = ? WHERE id = ?",
+            [(conversation, letter_id) for letter_id, conversation in found.items()],
+        )
+
+
 def _letter(run_: Run, letter_id: int, one: Arrived) -> tuple[Any, ...]:
     told = one.headers
     return (
         letter_id, run_.account.id, one.server_id, one.thread_id, told.message_id, told.in_reply_to,
-        told.references, told.subject, "", json.dumps(told.sender), json.dumps(told.recipients), told.sent_at,
+        told.references, told.subject, base_subject(told.subject), json.dumps(told.sender),
+        json.dumps(told.recipients), told.sent_at,
         one.received_at, one.size, "", told.people, not one.has_text, told.raw, run_.now,
     )  # fmt: skip
 
