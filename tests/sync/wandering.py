@@ -6,7 +6,7 @@ import imaplib
 import random
 from contextlib import suppress
 
-from services.imap.names import encode
+from services.imap.names import decode, encode
 from tests.support.syncing import Mailbox, folders_of, letter, quoted
 
 SYSTEM = {b"INBOX", b"Sent", b"Drafts", b"Junk", b"Trash", b"Archive"}
@@ -119,7 +119,7 @@ class Hand:
         folder = self._folder()
         self._leave()
         self._validity += self._random.randrange(1, 50)
-        self._mailbox.server.change_uidvalidity(self._mailbox.user, folder.decode(), self._validity)
+        self._mailbox.server.change_uidvalidity(self._mailbox.user, decode(folder), self._validity)
         self._tell("uidvalidity", folder, self._validity)
 
     # What to act on.
