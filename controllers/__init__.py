@@ -15,8 +15,10 @@ from controllers import (
     email_actions,
     emails,
     errors,
+    folders,
     hooks,
     keys,
+    messages,
     openapi,
     pages,
     queue,
@@ -32,7 +34,8 @@ from services.relay import Relay
 
 BLUEPRINTS = (
     service.bp, emails.bp, email_actions.bp, batch.bp, smtp_configs.bp, smtp_config_actions.bp, queue.bp, sandbox.bp,
-    keys.bp, accounts.bp, credentials.bp, pages.bp,
+    keys.bp, accounts.bp, credentials.bp, folders.bp,
+    messages.bp, pages.bp,
 )  # fmt: skip
 
 

@@ -120,8 +120,8 @@ def paged(items: list[Any], total: int | None, more: dict[str, Any] | None) -> R
     return response
 
 
-def next_link(changes: dict[str, Any]) -> str:
-    parameters = request.args.to_dict() | changes
+def next_link(changes: dict[str, Any], without: tuple[str, ...] = ()) -> str:
+    parameters = {name: one for name, one in request.args.to_dict().items() if name not in without} | changes
     return f'<{request.path}?{urlencode(parameters)}>; rel="next"'
 
 

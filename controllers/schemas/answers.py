@@ -101,3 +101,39 @@ ACCOUNT = obj(
 )  # fmt: skip
 PAGINATION = obj(total=COUNT, limit=COUNT, offset=COUNT)
 ACCOUNTS = obj(accounts=array(ACCOUNT), count=COUNT, pagination=PAGINATION)
+
+_ROLES = ["inbox", "sent", "drafts", "spam", "trash", "archive", "custom"]
+FOLDER = obj(
+    id=TEXT, accountId=TEXT, name=TEXT, displayName=TEXT, type={"type": "string", "enum": _ROLES},
+    parentId=or_null(TEXT), isSelectable=YES_NO, messageCount=COUNT, unreadCount=COUNT, syncedAt=or_null(MOMENT),
+)  # fmt: skip
+FOLDERS = obj(folders=array(FOLDER), total=COUNT)
+MESSAGE_ITEM = obj(
+    id=TEXT, accountId=TEXT, folderId=TEXT, conversationId=TEXT, **{"from": TEXT}, fromName=TEXT, to=array(TEXT),
+    cc=array(TEXT), bcc=array(TEXT), subject=TEXT, preview=TEXT, isRead=YES_NO, isStarred=YES_NO, isSpam=YES_NO,
+    isDeleted=YES_NO, labels=array(TEXT), attachmentCount=COUNT, size=COUNT, sentAt=or_null(MOMENT),
+    receivedAt={"type": "integer"}, createdAt=MOMENT, updatedAt=MOMENT,
+)  # fmt: skip
+_LISTED = MESSAGE_ITEM | {"properties": MESSAGE_ITEM["properties"] | {
+    "conversation": obj(messageCount=COUNT, unreadCount=COUNT) | {"description": "with conversations=true"},
+}}  # fmt: skip
+MESSAGES = obj(
+    messages=array(_LISTED),
+    pagination=obj(total=or_null(COUNT), limit=COUNT, offset=COUNT, nextCursor=or_null(TEXT)),
+)
+_SNIPPET = TEXT | {"description": "html: escaped text, with <mark> around the words that were asked for"}
+_HIT = MESSAGE_ITEM | {
+    "properties": MESSAGE_ITEM["properties"] | {"snippet": _SNIPPET, "subjectSnippet": _SNIPPET}
+}
+FOUND_MESSAGES = obj(messages=array(_HIT), pagination=obj(limit=COUNT, nextCursor=or_null(TEXT)))
+_PEOPLE = array(obj(name=TEXT, email=TEXT))
+ATTACHMENT = obj(
+    id=TEXT, messageId=TEXT, filename=TEXT, mimeType=TEXT, size=COUNT, contentId=or_null(TEXT), isInline=YES_NO,
+    downloadUrl={"type": "string", "format": "uri-reference"},
+)  # fmt: skip
+MESSAGE_DETAIL = obj(
+    **MESSAGE_ITEM["properties"], hasBody=YES_NO, body=or_null(TEXT), bodyHtml=or_null(TEXT), blockedImages=COUNT,
+    messageId=or_null(TEXT), inReplyTo=or_null(TEXT), replyTo=array(TEXT),
+    people=obj(**{"from": _PEOPLE}, to=_PEOPLE, cc=_PEOPLE, bcc=_PEOPLE),
+    headers={"type": "object", "additionalProperties": TEXT}, attachments=array(ATTACHMENT),
+)  # fmt: skip

@@ -1,7 +1,7 @@
 """A page of the messages of a folder.
 
-The index gives the ids, the filter included; only those of the page are read. A cursor names the last message of the page
-before it, so mail that arrives shifts nothing.
+The index gives the ids, the filter included; only those of the page are read. A cursor names the last message of the
+page before it, so mail that arrives shifts nothing.
 """
 
 from __future__ import annotations

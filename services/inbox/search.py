@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from models import words
-from models.database import rows
+from models.database import marks, rows
 from services.inbox.listing import Page, page_of, read_cursor
 from services.inbox.questions import Term
+from services.inbox.snippets import marked, snippet
+from services.inbox.view import Item
 
 NEWEST = "receivedAt:desc"
 OLDEST = "receivedAt:asc"
@@ -47,3 +49,21 @@ def of_conversation(account_id: str, conversation_id: int, limit: int, cursor: s
         conversation_id, account_id, *more, limit + 1,
     )  # fmt: skip
     return page_of(hits, limit, OLDEST)
+
+
+def with_snippets(items: list[Item], terms: list[Term]) -> list[Item]:
+    """What of each message answers the question: of its body, else of its people."""
+    ids = [int(one["id"]) for one in items]
+    texts = {
+        message_id: (people, text or "")
+        for message_id, people, text in rows(
+            f"SELECT m.id, l.people, substr(l.text, 1, {words.INDEXED}) FROM messages m JOIN letters l"
+            f" ON l.id = m.letter_id WHERE m.id IN ({marks(len(ids))})",
+            *ids,
+        )
+    }
+    for one in items:
+        people, text = texts.get(int(one["id"]), ("", ""))
+        one["snippet"] = snippet([text, people, text], terms)
+        one["subjectSnippet"] = marked(one["subject"], terms)
+    return items

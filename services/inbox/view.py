@@ -12,8 +12,8 @@ Item = dict[str, Any]
 # Servers' own keywords, no labels of people's.
 _KEYWORDS = frozenset({"junk", "nonjunk", "notjunk", "forwarded", "mdnsent"})
 _COLUMNS = (
-    "m.id, m.account_id, m.folder_id, f.role, m.flags, m.is_read, m.is_starred, m.received_at, m.created_at, m.updated_at,"
-    " l.id, l.subject, l.sender, l.recipients, l.sent_at, l.size, l.preview, l.conversation_id"
+    "m.id, m.account_id, m.folder_id, f.role, m.flags, m.is_read, m.is_starred, m.received_at, m.created_at,"
+    " m.updated_at, l.id, l.subject, l.sender, l.recipients, l.sent_at, l.size, l.preview, l.conversation_id"
 )
 
 
