@@ -57,7 +57,7 @@ def _update_flags(run_: Run, folder: Folder, selected: Selected, held: Held, uns
     if selected.modseq is not None and since and not run_.wish.full:
         if selected.modseq == since:
             return set()
-        more = " VANISHED" if run_.qresync else ""
+        more = " VANISHED" if run_.client.qresync else ""
         return _compare_flags(run_, folder, held, f"CHANGEDSINCE {since}{more}")
     everything = run_.all_flags or run_.wish.full or selected.modseq is not None
     if not everything and unseen is not None and unseen != _unread(folder):

@@ -74,7 +74,6 @@ class Run:
     look_at: Callable[[list[int]], None] = lambda letters: None
     counts: Counts = field(default_factory=Counts)
     selected_id: int | None = None
-    qresync: bool = False
     all_flags: bool = False  # compare those of every message, where the server cannot tell what changed
     lacking: dict[int, list[int]] = field(
         default_factory=dict
@@ -91,8 +90,12 @@ class Run:
             self._opened += 1
             self.selected_id = None
             self._client = self.open()
-            self.qresync = enable_qresync(self._client)
+            self._client.qresync = enable_qresync(self._client)
         return self._client
+
+    def adopt(self, client: Client) -> None:
+        """A connection of before."""
+        self._client, self._opened = client, 1
 
     @property
     def may_reopen(self) -> bool:
