@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from models.database import row, run
 from models.inbox import Folder
@@ -24,6 +25,7 @@ from services.sync.store import Stored, store
 WINDOW = 500  # UIDs
 WINDOW_ROWS = 200  # a window that brings fewer is followed by one twice as large
 LARGEST_WINDOW = 1 << 30
+ROWS_AT_ONCE = 100  # of a write job: accepting mail waits for it
 LARGE_GAP = 1_000  # UIDs; what is older than so many new ones is fetched after what is new elsewhere
 
 
@@ -185,20 +187,23 @@ def _take_old_window(run_: Run, folder: Folder, size: int) -> int:
 
 
 def _store(run_: Run, folder: Folder, arrived: list[Arrived]) -> None:
-    """Rows and cursor at once; then the text of what is new."""
-
-    def job() -> Stored:
-        done = store(run_, folder, arrived)
-        folder.save(only=_CURSORS)
-        return done
-
-    done = run_.commit(job)
-    run_.counts.added += done.added
-    run_.counts.moved += done.moved
+    """Rows, and with the last of them the cursor; then the text of what is new."""
+    wanting = []
+    for at in range(0, max(len(arrived), 1), ROWS_AT_ONCE):
+        some = arrived[at : at + ROWS_AT_ONCE]
+        done = run_.commit(partial(_store_some, run_, folder, some, at + ROWS_AT_ONCE >= len(arrived)))
+        run_.counts.added += done.added
+        run_.counts.moved += done.moved
+        wanting += [(letter_id, one.uid, text_parts(one.parts)) for letter_id, one in done.wanting]
     run_.progress(folder.name, len(arrived))
-    texts.fetch_texts(
-        run_, folder, [(letter_id, one.uid, text_parts(one.parts)) for letter_id, one in done.wanting]
-    )
+    texts.fetch_texts(run_, folder, wanting)
+
+
+def _store_some(run_: Run, folder: Folder, arrived: list[Arrived], last: bool) -> Stored:
+    done = store(run_, folder, arrived)
+    if last:
+        folder.save(only=_CURSORS)
+    return done
 
 
 # The end.
