@@ -50,7 +50,7 @@ class Performance:
         """Never raises. The connection, with nobody else's hand on it, for whoever wants to keep it."""
         run_ = Run(
             self.claim.account, self.claim.lease, self.clock(), self._open, self.claim.wish, self._must_stop,
-            self._tell,
+            self._tell, self.relay.delivering,
         )  # fmt: skip
         if self.kept is not None:
             self._wire = self.kept.protocol.wire

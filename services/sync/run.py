@@ -71,6 +71,7 @@ class Run:
     wish: Wish = field(default_factory=Wish)
     stop: Callable[[], bool] = lambda: False
     report: Report = _quiet
+    others: Callable[[], bool] = lambda: False  # whether other work should get its turn now and then
     look_at: Callable[[list[int]], None] = lambda letters: None
     counts: Counts = field(default_factory=Counts)
     selected_id: int | None = None

@@ -15,6 +15,7 @@ from services.sync.arrivals import fetch_some, may_be_a_message, set_aside
 from services.sync.bodies import LARGEST, body_from, text_parts
 from services.sync.run import Run
 from services.sync.structure import Leaf
+from utils.clock import politely
 
 BATCH_BYTES = 4_000_000
 BATCH_MESSAGES = 100
@@ -98,7 +99,7 @@ def _fetch_batch(run_: Run, folder: Folder, batch: Sequence[Wanting]) -> None:
         _fetch_batch(run_, folder, batch[middle:])
         return
     texts = []
-    for letter_id, uid, parts in batch:
+    for letter_id, uid, parts in politely(batch, run_.others):
         if uid in told:  # else it was deleted meanwhile
             body = body_from([(part, body_of(told[uid], part.section)) for part in parts])
             texts.append((body.text, body.html, body.preview, letter_id))
