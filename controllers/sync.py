@@ -8,9 +8,9 @@ from apiflask import APIBlueprint
 
 from controllers.operation import Call, Operation, operation
 from controllers.schemas import answers as says
-from controllers.schemas.sync import SyncBody, SyncQuery
+from controllers.schemas.sync import QuarantinedQuery, SyncBody, SyncQuery
 from services.principal import Scope
-from services.sync import tasks
+from services.sync import quarantine, tasks
 from services.sync.run import Wish
 from services.sync.task_view import started_view, view
 
@@ -50,3 +50,16 @@ def status(call: Call, account_id: str) -> dict[str, Any]:
 ))  # fmt: skip
 def cancel(call: Call, account_id: str) -> dict[str, Any]:
     return view(tasks.cancel(call.who, account_id, call.query.syncId, call.now))
+
+
+@operation(bp, "GET", "/api/sync/<key:account_id>/quarantined", Operation(
+    "list_quarantined", "Messages that could not be read, newest first; a full sync tries them again", TAG,
+    Scope.READ, {200: ("A page of them", says.QUARANTINED)}, group="accounts", of_user=True, query=QuarantinedQuery,
+))  # fmt: skip
+def quarantined(call: Call, account_id: str) -> dict[str, Any]:
+    query: QuarantinedQuery = call.query
+    found, total = quarantine.listed(call.who, account_id, query.limit, query.offset)
+    return {
+        "messages": found,
+        "pagination": {"total": total, "limit": query.limit, "offset": query.offset},
+    }

@@ -16,7 +16,7 @@ from models.inbox import Folder, Role
 from services.imap import Client, ImapError
 from services.relay import Relay
 from services.sync import leases
-from services.sync.leases import Candidate
+from services.sync.leases import Candidate, Full
 from services.sync.perform import Performance, begin_idle
 from utils.clock import monotonic, now_ms
 from workers.idler import Idler
@@ -43,6 +43,7 @@ class Poller:
         self._relay = relay
         self._instance_id = instance_id
         self._most = most
+        self._half = max(most // 2, 1)
         self._lock = threading.Lock()
         self._working: dict[str, _Work] = {}
         self._stopping = threading.Event()
@@ -81,24 +82,30 @@ class Poller:
         database.close()
 
     def _tick(self) -> None:
+        """Start as many as there is room for; who has used up his share is not even looked at."""
         with self._lock:
             working = [work.candidate for work in self._working.values()]
-        room = self._most - len(working)
-        if room <= 0:
-            return
-        under_way = [one.account_id for one in working]
-        for candidate in leases.due(now_ms(), self._most * 4, under_way):
-            if self._stopping.is_set() or len(working) >= self._most:
+        while len(working) < self._most and not self._stopping.is_set():
+            found = leases.due(now_ms(), self._most - len(working), self._full(working))
+            before = len(working)
+            for candidate in found:
+                if self._may_start(candidate, working):
+                    working.append(candidate)
+                    self._start(candidate)
+            if len(working) == before:
                 return
-            if self._may_start(candidate, working):
-                working.append(candidate)
-                self._start(candidate)
+
+    def _full(self, working: list[Candidate]) -> Full:
+        tenants = Counter(one.tenant for one in working)
+        return Full(
+            [one.account_id for one in working],
+            [tenant for tenant, count in tenants.items() if count >= self._half],
+            sum(one.failures > 0 for one in working) >= self._half,
+        )
 
     def _may_start(self, candidate: Candidate, working: list[Candidate]) -> bool:
-        half = max(self._most // 2, 1)
-        tenants = Counter(one.tenant for one in working)
-        failing = sum(one.failures > 0 for one in working)
-        return tenants[candidate.tenant] < half and (candidate.failures == 0 or failing < half)
+        full = self._full(working)
+        return candidate.tenant not in full.tenants and not (full.failing and candidate.failures)
 
     def _start(self, candidate: Candidate) -> None:
         thread = threading.Thread(

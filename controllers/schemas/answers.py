@@ -118,3 +118,6 @@ SYNC_TASK = obj(
     result=or_null(_SYNC_RESULT), error=or_null(TEXT), createdAt=MOMENT, startedAt=or_null(MOMENT),
     finishedAt=or_null(MOMENT), estimatedCompletionAt=or_null(MOMENT),
 )  # fmt: skip
+QUARANTINED = obj(
+    messages=array(obj(folderId=ID, folder=TEXT, uid=COUNT, reason=TEXT, createdAt=MOMENT)), pagination=PAGINATION
+)  # fmt: skip

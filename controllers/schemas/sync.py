@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from controllers.schemas.accounts import Camel
-from controllers.schemas.common import Query
+from controllers.schemas.common import Limit, Offset, Query
 from services.sync.run import Wish
 
 FolderName = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
@@ -34,3 +34,8 @@ class SyncQuery(Query):
     syncId: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = Field(  # noqa: N815
         None, description="of one sync; the latest if left out"
     )
+
+
+class QuarantinedQuery(Query):
+    limit: Limit = 100
+    offset: Offset = 0

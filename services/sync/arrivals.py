@@ -11,7 +11,7 @@ from models.inbox import Folder
 from services.imap import Client, ImapError, Reason, fetch
 from services.imap.grammar import compact
 from services.imap.reading import body_of, internal_date
-from services.sync.bodies import text_parts
+from services.sync.bodies import wanted_parts
 from services.sync.headers import LONGEST_HEADER, Headers, read_headers
 from services.sync.identity import server_ids
 from services.sync.run import PassEndedError, Run, log
@@ -39,7 +39,8 @@ class Arrived:
 
     @property
     def has_text(self) -> bool:
-        return bool(text_parts(self.parts))
+        """Whether there is more to fetch."""
+        return bool(wanted_parts(self.parts))
 
 
 def fetch_window(run_: Run, folder: Folder, first: int, last: int) -> list[Arrived]:

@@ -52,14 +52,24 @@ class Claim:
         return Wish(task.full, None if task.folders is None else tuple(task.folders))
 
 
-def due(now: int, limit: int, without: Sequence[str] = ()) -> list[Candidate]:
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Whose share of the threads is used up: tenants, and all accounts that failed the last time."""
+
+    accounts: Sequence[str] = ()  # under way
+    tenants: Sequence[str] = ()
+    failing: bool = False
+
+
+def due(now: int, limit: int, full: Full) -> list[Candidate]:
     """Those that were asked for first, then whoever waits longest."""
-    others = f"AND a.id NOT IN ({marks(len(without))})" if without else ""
     found = rows(
-        f"SELECT a.id, a.tenant, a.failures FROM accounts a WHERE {_DUE} {others}"
+        f"SELECT a.id, a.tenant, a.failures FROM accounts a WHERE {_DUE}"
+        f" AND a.id NOT IN ({marks(len(full.accounts))}) AND a.tenant NOT IN ({marks(len(full.tenants))})"
+        f" {'AND a.failures = 0' if full.failing else ''}"
         " ORDER BY EXISTS (SELECT 1 FROM sync_tasks t WHERE t.account_id = a.id AND t.finished_at IS NULL) DESC,"
         " a.next_sync_at, a.id LIMIT ?",
-        now, now, *without, limit,
+        now, now, *full.accounts, *full.tenants, limit,
     )  # fmt: skip
     return [Candidate(*one) for one in found]
 
@@ -129,7 +139,7 @@ def release_failed(claim: Claim, now: int, detail: str, *, refused: bool) -> int
         "lease": None, "instance_id": None, "failures": failures, "last_error": detail[:1_000],
         "next_sync_at": now + round(pause * random.uniform(1 - JITTER, 1 + JITTER)),
     }  # fmt: skip
-    if refused:
+    if refused and account.state == AccountState.ACTIVE:
         values["state"] = AccountState.NEEDS_REAUTH
     _release(claim, values)
     return failures

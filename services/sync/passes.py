@@ -16,10 +16,10 @@ from models.inbox import Folder
 from services.imap import ImapError, Selected
 from services.sync import changes, texts
 from services.sync.arrivals import Arrived, fetch_some, fetch_window, release_quarantined
-from services.sync.bodies import text_parts
+from services.sync.bodies import wanted_parts
 from services.sync.erase import PER_JOB, erase_former, erase_gone
 from services.sync.listing import Found, order, take_stock
-from services.sync.run import FolderChangedError, Run, is_folder_gone, log
+from services.sync.run import FolderChangedError, Run, log
 from services.sync.store import Stored, store
 
 WINDOW = 500  # UIDs
@@ -53,10 +53,13 @@ def run_pass(run_: Run) -> None:
     complete = run_.wish.folders is None
     opened = []
     for found in due:
-        if (one := _open(run_, found)) is None:
-            complete = False
-        else:
+        one = _select(run_, found)
+        if one is None:
+            continue
+        if _try(run_, one, _update):
             opened.append(one)
+        else:
+            complete = False
     for step in (_take_new, _take_old):
         done = [one for one in opened if _try(run_, one, step)]
         complete &= len(done) == len(opened)
@@ -87,39 +90,41 @@ def _expected(found: Found) -> int:
 
 
 def _try(run_: Run, one: Open, step: Step) -> bool:
-    """A folder that is deleted or made anew meanwhile is the next pass's."""
+    """A folder that is deleted or made anew meanwhile, or that the server fails for, is the next pass's."""
     try:
         step(run_, one)
         return True
     except FolderChangedError:
         return False
     except ImapError as error:
-        if is_folder_gone(error) and run_.client.is_open:
-            log.info(
-                "action=folder_skipped account=%s folder=%s why=%s", run_.account.id, one.folder.id, error
-            )
+        if run_.concerns_folder(error):
+            _log_skipped(run_, one.folder, error)
             return False
         raise
 
 
-def _open(run_: Run, found: Found) -> Open | None:
-    """Select it, and bring what is here up to date."""
+def _select(run_: Run, found: Found) -> Open | None:
+    """None: it was deleted just now, is broken, or we may not look into it. That holds up nothing."""
     run_.check()
     folder = found.folder
     try:
         selected = run_.select(folder)
     except ImapError as error:
-        if is_folder_gone(error):
+        if run_.concerns_folder(error):
+            _log_skipped(run_, folder, error)
             return None
         raise
     if folder.uidvalidity != selected.uidvalidity:
         _begin_anew(run_, folder, selected)
-    one = Open(found, folder, selected)
+    return Open(found, folder, selected)
 
-    def update(run_: Run, one: Open) -> None:
-        changes.update(run_, folder, selected, found.status.unseen)
 
-    return one if _try(run_, one, update) else None
+def _update(run_: Run, one: Open) -> None:
+    changes.update(run_, one.folder, one.selected, one.found.status.unseen)
+
+
+def _log_skipped(run_: Run, folder: Folder, error: ImapError) -> None:
+    log.warning("action=folder_skipped account=%s folder=%s why=%s", run_.account.id, folder.id, error)
 
 
 def _begin_anew(run_: Run, folder: Folder, selected: Selected) -> None:
@@ -194,7 +199,7 @@ def _store(run_: Run, folder: Folder, arrived: list[Arrived]) -> None:
         done = run_.commit(partial(_store_some, run_, folder, some, at + ROWS_AT_ONCE >= len(arrived)))
         run_.counts.added += done.added
         run_.counts.moved += done.moved
-        wanting += [(letter_id, one.uid, text_parts(one.parts)) for letter_id, one in done.wanting]
+        wanting += [(letter_id, one.uid, wanted_parts(one.parts)) for letter_id, one in done.wanting]
     run_.progress(folder.name, len(arrived))
     texts.fetch_texts(run_, folder, wanting)
 

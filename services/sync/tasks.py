@@ -13,10 +13,11 @@ from services import accounts
 from services.errors import ConflictError, FieldError, InvalidInputError, NotFoundError
 from services.principal import Principal
 from services.sync.run import Counts, Wish
-from utils.clock import SECOND
+from utils.clock import DAY, SECOND
 
 OPEN = (TaskState.PENDING, TaskState.STARTED, TaskState.RETRY)
 TRIES = 3  # of a task whose server fails
+KEPT = 7 * DAY  # after its end
 _GUESS = 30 * SECOND  # how long a pass may take, before one has been seen
 
 
@@ -138,6 +139,11 @@ def return_to_queue(task_id: str) -> None:
             TaskState.PENDING, "Waiting to go on", task_id,
         )
     )  # fmt: skip
+
+
+def prune(now: int) -> None:
+    """Nobody polls them any more."""
+    write(lambda: run("DELETE FROM sync_tasks WHERE finished_at < ?", now - KEPT))
 
 
 def result_of(counts: Counts) -> dict[str, int]:

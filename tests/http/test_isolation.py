@@ -41,6 +41,7 @@ OF_A_USER: dict[tuple[str, str], Any] = {
     ("POST", "/api/sync/<key:account_id>"): {"force": True},
     ("GET", "/api/sync/<key:account_id>/status"): None,
     ("POST", "/api/sync/<key:account_id>/cancel"): None,
+    ("GET", "/api/sync/<key:account_id>/quarantined"): None,
     ("GET", "/api/sync/task/<key:task_id>"): None,
 }
 # Lists and sums: nothing of another tenant's is in them.

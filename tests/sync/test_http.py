@@ -279,3 +279,26 @@ def test_it_stops_while_a_server_keeps_it_waiting(app: APIFlask, ann: Caller) ->
             began = time.monotonic()
         assert time.monotonic() - began < 6
     assert rows("SELECT failures, state FROM accounts") == [(0, "active")]
+
+
+def test_quarantined_messages_are_listed(app: APIFlask, ann: Caller) -> None:
+    account = add_account(ann)
+    assert ann.get(f"/api/sync/{account}/quarantined").json["messages"] == []
+    write(
+        lambda: run(
+            "INSERT INTO folders (account_id, raw_name, name, role, role_by_user, is_selectable, uidnext_done,"
+            " modseq_done, backfill_min_uid, backfill_floor, missed, message_count, unread_count)"
+            " VALUES (?, ?, 'INBOX', 'inbox', FALSE, TRUE, 1, 0, 0, 0, 0, 0, 0)",
+            account, b"INBOX",
+        )
+    )  # fmt: skip
+    write(
+        lambda: run(
+            "INSERT INTO quarantined (account_id, folder_id, uidvalidity, uid, reason, created_at)"
+            " SELECT account_id, id, 1, 7, 'it cannot be read', 5 FROM folders"
+        )
+    )
+    told = ann.get(f"/api/sync/{account}/quarantined").json
+    assert told["pagination"]["total"] == 1
+    (one,) = told["messages"]
+    assert (one["folder"], one["uid"], one["reason"]) == ("INBOX", 7, "it cannot be read")
