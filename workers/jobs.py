@@ -14,6 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from models.database import FOR_KEY_SHARE, row, run, write
 from services import expire, promote, retention, tallies
 from services.relay import Relay
+from services.sync import purge
 from services.sync import tasks as sync_tasks
 from utils.clock import now_ms
 
@@ -97,6 +98,7 @@ class Jobs:
             lambda: retention.prune_idempotency(now_ms()),
             retention.prune_sandbox,
             lambda: sync_tasks.prune(now_ms()),
+            lambda: purge.purge_accounts(policy, now_ms()),
         )
         for step in steps:
             if self._stopping:

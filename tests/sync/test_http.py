@@ -13,11 +13,13 @@ from apiflask import APIFlask
 
 from models.database import database, rows, run, write
 from services.relay import Relay
+from services.sync.purge import purge_accounts
 from tests.accounts.conftest import user
 from tests.support.app import Caller, running_app
 from tests.support.dovecot import FULL, HOST, PASSWORD, Dovecot, shared
 from tests.support.syncing import letter
 from tests.support.tcp import served
+from utils.clock import DAY, now_ms
 from workers.instance import Membership
 from workers.poller import Poller
 
@@ -302,3 +304,20 @@ def test_quarantined_messages_are_listed(app: APIFlask, ann: Caller) -> None:
     assert told["pagination"]["total"] == 1
     (one,) = told["messages"]
     assert (one["folder"], one["uid"], one["reason"]) == ("INBOX", 7, "it cannot be read")
+
+
+def test_a_deleted_account_is_purged_by_retention(app: APIFlask, ann: Caller, poller: Poller) -> None:
+    server = shared(FULL)
+    name = server.user()
+    server.deliver(name, letter(1))
+    account = add_account(ann, name=name)
+    ended(ann, start(ann, account))
+    other = add_account(ann)
+    assert ann.delete(f"/api/accounts/{account}").status_code == 204
+    relay: Relay = app.extensions["mailferry"]
+    now = now_ms()
+    assert purge_accounts(relay.policy, now) == 0
+    assert purge_accounts(relay.policy, now + relay.policy.retention + DAY) == 1
+    for table in ("messages", "letters", "folders", "sync_tasks"):
+        assert rows(f"SELECT count(*) FROM {table}") == [(0,)]
+    assert rows("SELECT id FROM accounts") == [(other,)]
