@@ -46,7 +46,8 @@ CONFIG = obj(
     id=ID, name=TEXT, email_address=TEXT, display_name=TEXT, smtp_host=TEXT, smtp_port=COUNT, username=or_null(TEXT),
     has_password=YES_NO, use_tls=YES_NO, use_ssl=YES_NO, verify_tls=YES_NO, active=YES_NO, daily_limit=COUNT,
     hourly_limit=COUNT, limit_unit=TEXT, max_connections=COUNT, max_messages_per_connection=COUNT, weight=COUNT,
-    from_domains=array(TEXT), allow_any_sender=YES_NO, shared=YES_NO, sent_count_hour=COUNT, sent_count_today=COUNT,
+    from_domains=array(TEXT), allow_any_sender=YES_NO, shared=YES_NO, verp=YES_NO,
+    sent_count_hour=COUNT, sent_count_today=COUNT,
     windows=obj(unit=TEXT, hour=_WINDOW, day=_WINDOW, next_free_at=or_null(TIME)),
     breaker=obj(
         state={"type": "string", "enum": ["closed", "open", "half_open"]}, until=or_null(TIME), reason=or_null(TEXT)
