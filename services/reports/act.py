@@ -67,7 +67,9 @@ def _settle(report: Report, found: Match, now: int) -> None:
     for fate in report.fates:
         hit = _hit(people, fate)
         if hit is None:
-            _note(email, now, "report", f"about {fate.final or fate.original}, who is no recipient of it")
+            _note(
+                email, now, "stray_report", f"about {fate.final or fate.original}, who is no recipient of it"
+            )
         elif report.kind is Kind.COMPLAINT:
             _complained(found, hit, fate, now)
         elif fate.action is Action.FAILED:

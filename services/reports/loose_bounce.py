@@ -40,12 +40,12 @@ def read(fields: Fields, said: Said, marked: tuple[str, ...]) -> Report | None:
 
 
 def _is_likely(fields: Fields) -> bool:
-    """By its sender; only then is it worth to be looked through."""
+    """By its sender or subject; only then is it worth to be looked through. A person's answer may quote a bounce."""
     sender = next(iter(addresses_in(fields.get("from"))), "").partition("@")[0].lower()
     return bool(
         fields.all("x-failed-recipients")
         or sender in _SENDERS
-        or (fields.get("return-path") == "<>" and _SUBJECT.search(fields.get("subject")))
+        or (_SUBJECT.search(fields.get("subject")) and not fields.get("in-reply-to"))
     )
 
 

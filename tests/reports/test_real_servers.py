@@ -17,7 +17,14 @@ from tests.support.daemon import free_port
 from tests.support.dovecot import FULL, Dovecot, shared
 from tests.support.postfix import postfix
 from tests.support.relay import (
-    add_config, delivering, events, recipient_states, relay_in, state, submit, wait_for,
+    add_config,
+    delivering,
+    events,
+    recipient_states,
+    relay_in,
+    state,
+    submit,
+    wait_for,
 )  # fmt: skip
 from tests.support.sink import Sink
 from tests.support.syncing import Mailbox
@@ -84,9 +91,10 @@ def listed() -> list[str]:
 def test_postfix_tells_of_unknown_users_and_full_mailboxes(relay: Relay, mailbox: Mailbox) -> None:
     lmtp = f"lmtp:inet:127.0.0.1:{mailbox.server.lmtp}"
     full = f"lmtp:inet:127.0.0.1:{full_server().lmtp}"
-    with Sink() as sink, postfix(
-        example_test=lmtp, full_test=full, gone_test=f"smtp:[127.0.0.1]:{sink.port}"
-    ) as port:
+    with (
+        Sink() as sink,
+        postfix(example_test=lmtp, full_test=full, gone_test=f"smtp:[127.0.0.1]:{sink.port}") as port,
+    ):
         sink.reply_to_rcpt("ann@gone.test", "550 5.1.1 <ann@gone.test>: User unknown")
         people = ("ann@gone.test", "bob@full.test", mailbox.server.user())
         email_id = send(relay, mailbox, port, *people)

@@ -93,7 +93,9 @@ def _services(port: int) -> str:
 
 
 def _control(config: Path, command: str) -> None:
-    done = subprocess.run(["postfix", "-c", str(config), command], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["postfix", "-c", str(config), command], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"postfix {command}: {done.stdout}{done.stderr}")
 
