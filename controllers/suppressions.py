@@ -18,7 +18,7 @@ from services.suppressions import New
 
 bp = APIBlueprint("suppressions", __name__)
 TAG = "Suppressions"
-PATH = "/api/suppressions/<path:address>"
+PATH = "/api/suppressions/<address:address>"
 CSV = "text/csv"
 
 

@@ -44,7 +44,7 @@ OF_A_USER: dict[tuple[str, str], Any] = {
     ("GET", "/api/sync/<key:account_id>/quarantined"): None,
     ("GET", "/api/sync/task/<key:task_id>"): None,
 }
-ON_AN_OBJECT |= {(method, "/api/suppressions/<path:address>"): None for method in ("GET", "DELETE")}
+ON_AN_OBJECT |= {(method, "/api/suppressions/<address:address>"): None for method in ("GET", "DELETE")}
 # Lists and sums: nothing of another tenant's is in them.
 LISTS = {
     ("GET", "/api/smtp-configs"), ("GET", "/api/emails"), ("GET", "/api/emails/status/<status>"), ("GET", "/api/keys"),
@@ -109,7 +109,7 @@ def belongings(service: Caller, tenant_b: Caller) -> dict[str, int]:
         "<id:config_id>": config,
         "<id:email_id>": email,
         "<id:key_id>": key,
-        "<path:address>": "gone@example.com",
+        "<address:address>": "gone@example.com",
     }
 
 

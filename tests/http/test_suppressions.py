@@ -45,6 +45,13 @@ def test_an_address_is_added_found_and_removed(tenant_a: Caller) -> None:
     assert tenant_a.delete(f"{LIST}/{ANN}").status_code == 404
 
 
+def test_an_address_may_hold_a_slash(tenant_a: Caller) -> None:
+    suppress(tenant_a, "sales/eu@example.com")
+    assert tenant_a.get(f"{LIST}/sales/eu@example.com").status_code == 200
+    assert tenant_a.delete(f"{LIST}/sales%2Feu@example.com").status_code == 204
+    assert tenant_a.delete(f"{LIST}/export").status_code == 405
+
+
 @pytest.mark.parametrize("body", [{"address": "nobody"}, {"address": ANN, "reason": "mood"}, {"adress": ANN}])
 def test_a_wrong_body_names_its_field(tenant_a: Caller, body: dict[str, str]) -> None:
     answer = tenant_a.post(LIST, body)
