@@ -97,3 +97,18 @@ def test_a_server_without_idle(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not begin_idle(client, b"INBOX", 1)
         with pytest.raises(ImapError):
             client.wait_for_news(1.0)
+
+
+def test_a_connection_that_no_pass_takes_is_closed() -> None:
+    idler = Idler(WOKEN.append, renew=0.1, patience=0.5)
+    idler.start()
+    try:
+        name = shared(FULL).user()
+        client = waiting(idler, name)
+        end = time.monotonic() + 6
+        while client.is_open and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not client.is_open
+        assert idler.take(name) is None
+    finally:
+        idler.stop()
