@@ -25,6 +25,7 @@ from controllers import (
     sessions,
     smtp_config_actions,
     smtp_configs,
+    suppressions,
     sync,
 )  # fmt: skip
 from controllers.access import check_all_declared, deny_undeclared
@@ -33,7 +34,7 @@ from services.relay import Relay
 
 BLUEPRINTS = (
     service.bp, emails.bp, email_actions.bp, batch.bp, smtp_configs.bp, smtp_config_actions.bp, queue.bp, sandbox.bp,
-    keys.bp, accounts.bp, credentials.bp, sync.bp, pages.bp,
+    keys.bp, accounts.bp, credentials.bp, sync.bp, suppressions.bp, pages.bp,
 )  # fmt: skip
 
 
