@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiflask import APIFlask
 from flask_bootstrap import Bootstrap5
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import IntegerConverter
+from werkzeug.routing import BaseConverter, IntegerConverter
 
 from controllers import (
     batch,
@@ -43,13 +43,19 @@ class IdConverter(IntegerConverter):
         super().__init__(url_map, max=2**63 - 1)  # type: ignore[arg-type]
 
 
+class KeyConverter(BaseConverter):
+    """An id in text: a UUID, or one of the caller's choice. Anything else there is a path that does not exist."""
+
+    regex = "[A-Za-z0-9._@:-]{1,100}"
+
+
 def register(app: APIFlask, *, cors_origins: tuple[str, ...] = (), trusted_proxies: int = 0) -> None:
     """Give `app` all routes. It needs a secret key, and the relay in `extensions["mailferry"]`."""
     relay: Relay = app.extensions["mailferry"]
     app.extensions["mailferry.limits"] = RateLimits(relay.policy.rate_limits)
     app.config["MAX_CONTENT_LENGTH"] = 2 * relay.policy.max_message_bytes
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
-    app.url_map.converters["id"] = IdConverter
+    app.url_map.converters |= {"id": IdConverter, "key": KeyConverter}
     app.url_map.merge_slashes = False
     app.ensure_sync = lambda func: func  # type: ignore[method-assign]  # asked per hook and view; none is async
     if trusted_proxies:

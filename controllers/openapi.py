@@ -32,8 +32,10 @@ _NAMING = [
         ("X-User-ID", "header", "and the user; needs X-Tenant-ID"),
     )
 ]
+_KEY = {"type": "string", "pattern": NAME_PATTERN}
 _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "status": {"type": "string", "enum": list(get_args(Status))},
+    **dict.fromkeys(("account_id", "credential_id"), _KEY),
 }
 _ID = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 _ERRORS = {

@@ -42,6 +42,7 @@ class Operation:
     answers: Mapping[int, tuple[str, dict[str, Any] | None]]
     group: str = "read"
     service_only: bool = False
+    of_user: bool = False  # about what one user of a tenant owns: who speaks for none gets a 401
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     example: Any = None
@@ -129,6 +130,8 @@ def _admit(call: Call, about: Operation, limits: RateLimits) -> Room | None:
     call.who = authenticate(call.relay, call.request, call.now)
     if about.service_only:
         call.who.require_service()
+    if about.of_user:
+        call.who.require_user()
     call.who.require(about.scope)
     return limits.check(call.who, about.group, call.now)
 

@@ -124,6 +124,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         uidnext_done = BigIntegerField(default=1)
         modseq_done = BigIntegerField(default=0)
         backfill_min_uid = BigIntegerField(default=0)
+        backfill_floor = BigIntegerField(default=0)
         listed_uidnext = BigIntegerField(null=True)
         listed_modseq = BigIntegerField(null=True)
         listed_messages = BigIntegerField(null=True)
@@ -158,20 +159,20 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             indexes = ((("folder_id", "uidvalidity", "uid"), True),)
 
     Message.add_index(
-        Message.folder_id,
-        Message.received_at,
-        Message.id,
-        where=Message.gone_at.is_null(),
-        name="messages_newest",
-    )
+        Message.folder_id, Message.received_at, Message.id, Message.is_read,
+        where=Message.gone_at.is_null(), name="messages_newest",
+    )  # fmt: skip
     Message.add_index(
-        Message.folder_id, Message.sender, Message.id, where=Message.gone_at.is_null(), name="messages_sender"
-    )
+        Message.folder_id, Message.sender, Message.id, Message.is_read,
+        where=Message.gone_at.is_null(), name="messages_sender",
+    )  # fmt: skip
     Message.add_index(
         Message.folder_id, Message.received_at, Message.id,
         where=(Message.gone_at.is_null() & ~Message.is_read), name="messages_unread",
     )  # fmt: skip
-    Message.add_index(Message.letter_id, name="messages_letter")
+    Message.add_index(
+        Message.letter_id, Message.received_at, Message.id, Message.folder_id, Message.gone_at, name="messages_letter"
+    )  # fmt: skip
     Message.add_index(Message.account_id, where=Message.gone_at.is_null(False), name="messages_gone")
 
     class Letter(Base):
@@ -207,6 +208,14 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         Letter.account_id, Letter.server_id, where=Letter.server_id.is_null(False), name="letters_server_id"
     )
     Letter.add_index(Letter.conversation_id, name="letters_conversation")
+    Letter.add_index(Letter.account_id, Letter.id, where=~Letter.has_body, name="letters_bodiless")
+
+    class ThreadKey(Base):
+        key = IntegerField(primary_key=True)
+        letter_id = IntegerField()
+
+        class Meta:
+            table_name = "thread_keys"
 
     class Part(Base):
         id = IdField()
@@ -318,6 +327,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             Folder,
             Message,
             Letter,
+            ThreadKey,
             Part,
             Quarantined,
             Draft,
@@ -334,8 +344,8 @@ def down(migrator: SchemaMigrator, db: Database) -> None:
     if isinstance(db, SqliteDatabase):
         db.execute_sql("DROP TABLE words")
     for table in (
-        "letters", "credentials", "accounts", "sync_tasks", "folders", "messages", "parts", "quarantined", "drafts",
-        "uploads", "sent_copies", "suppressions",
+        "letters", "thread_keys", "credentials", "accounts", "sync_tasks", "folders", "messages", "parts", "quarantined",
+        "drafts", "uploads", "sent_copies", "suppressions",
     ):  # fmt: skip
         db.execute_sql(f"DROP TABLE {table}")
     db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN account_id")
