@@ -39,6 +39,9 @@ class SmtpConfig(Table):
     account_id = TextField(
         null=True
     )  # the mail account that it was made for, whose user alone sends through it
+    verp = BooleanField(
+        default=False
+    )  # its server takes mail for local+token: bounces come to such an address
 
     class Meta:
         table_name = "smtp_configs"

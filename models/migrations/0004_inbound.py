@@ -338,6 +338,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
     )
     words.create(db)
     migrator.migrate(migrator.add_column("smtp_configs", "account_id", TextField(null=True)))
+    migrator.migrate(migrator.add_column("smtp_configs", "verp", BooleanField(default=False)))
 
 
 def down(migrator: SchemaMigrator, db: Database) -> None:
@@ -349,3 +350,4 @@ def down(migrator: SchemaMigrator, db: Database) -> None:
     ):  # fmt: skip
         db.execute_sql(f"DROP TABLE {table}")
     db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN account_id")
+    db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN verp")
