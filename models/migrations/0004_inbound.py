@@ -345,8 +345,8 @@ def down(migrator: SchemaMigrator, db: Database) -> None:
     if isinstance(db, SqliteDatabase):
         db.execute_sql("DROP TABLE words")
     for table in (
-        "letters", "thread_keys", "credentials", "accounts", "sync_tasks", "folders", "messages", "parts", "quarantined",
-        "drafts", "uploads", "sent_copies", "suppressions",
+        "letters", "thread_keys", "credentials", "accounts", "sync_tasks", "folders", "messages", "parts",
+        "quarantined", "drafts", "uploads", "sent_copies", "suppressions",
     ):  # fmt: skip
         db.execute_sql(f"DROP TABLE {table}")
     db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN account_id")
