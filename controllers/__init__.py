@@ -8,7 +8,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, IntegerConverter
 
 from controllers import (
+    accounts,
     batch,
+    credentials,
     docs,
     email_actions,
     emails,
@@ -30,7 +32,7 @@ from services.relay import Relay
 
 BLUEPRINTS = (
     service.bp, emails.bp, email_actions.bp, batch.bp, smtp_configs.bp, smtp_config_actions.bp, queue.bp, sandbox.bp,
-    keys.bp, pages.bp,
+    keys.bp, accounts.bp, credentials.bp, pages.bp,
 )  # fmt: skip
 
 

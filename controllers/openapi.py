@@ -18,7 +18,7 @@ _DESCRIPTION = (
     "A queue-driven outbound mail relay. Hand it email; it stores each one durably and delivers it through a pool of"
     " SMTP accounts, under the limits of each. Times are ISO 8601 in UTC."
 )
-_TAGS = ("Service", "Emails", "SMTP configs", "Queue", "Sandbox", "Keys")
+_TAGS = ("Service", "Emails", "SMTP configs", "Queue", "Sandbox", "Keys", "Accounts")
 _SECURITY = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "Bearer": {"type": "http", "scheme": "bearer", "description": "an API key or a JWT"},

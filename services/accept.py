@@ -142,7 +142,8 @@ def _place(
     who, lanes, good = request.who, [], []
     for index, item in enumerate(request.items):
         lane: _Lane = item if isinstance(item, InvalidInputError) else lane_of(
-            who.tenant, item.sender.email, item.email.smtp_config_id, len(item.recipients)
+            who.tenant, item.sender.email, item.email.smtp_config_id, len(item.recipients),
+            who.user if item.email.smtp_config_id else "",
         )  # fmt: skip
         if isinstance(lane, int):
             assert isinstance(item, Checked)
@@ -154,9 +155,9 @@ def _place(
     return lanes
 
 
-def _lane_of(tenant: str, sender: str, smtp_config_id: int | None, recipients: int) -> _Lane:
+def _lane_of(tenant: str, sender: str, smtp_config_id: int | None, recipients: int, user: str) -> _Lane:
     try:
-        return lane_for(tenant, sender, smtp_config_id, recipients)
+        return lane_for(tenant, sender, smtp_config_id, recipients, user)
     except InvalidInputError as exc:
         return exc
 

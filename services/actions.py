@@ -111,8 +111,8 @@ def resolve(tenant: str | None, email_id: int, outcome: str, now: int) -> None:
     write(job, durable=True)
 
 
-def patch(relay: Relay, tenant: str | None, email_id: int, changes: Patch, now: int) -> None:
-    """Reschedule, re-prioritise, re-pin or unpin an email that waits."""
+def patch(relay: Relay, tenant: str | None, email_id: int, changes: Patch, now: int, user: str = "") -> None:
+    """Reschedule, re-prioritise, re-pin or unpin an email that waits. `user`: who asks, for the pin."""
 
     def job() -> None:
         email = _found(tenant, email_id)

@@ -80,3 +80,24 @@ CAUGHT_WHOLE = obj(
     text=or_null(TEXT),
     attachments=array(ANY),
 )
+
+# Inbound: camel case, times in ms since the epoch.
+MOMENT: Schema = {"type": "integer", "minimum": 0}
+CREDENTIAL = obj(
+    id=TEXT, kind={"type": "string", "enum": ["password", "oauth2"]}, createdAt=MOMENT, updatedAt=MOMENT
+)
+_ENCRYPTION: Schema = {"type": "string", "enum": ["tls", "starttls", "none"]}
+_SMTP = obj(
+    smtpConfigId=ID, hostname=TEXT, port=COUNT, encryption=_ENCRYPTION, verifyTls=YES_NO, username=or_null(TEXT),
+    hasPassword=YES_NO, displayName=TEXT, hourlyLimit=COUNT, dailyLimit=COUNT,
+)  # fmt: skip
+ACCOUNT = obj(
+    id=TEXT, tenantId=TEXT, userId=TEXT, accountName=TEXT, emailAddress=TEXT,
+    protocol={"type": "string", "enum": ["imap", "pop3"]}, hostname=TEXT, port=COUNT, encryption=_ENCRYPTION,
+    verifyTls=YES_NO, username=TEXT, credentialId=TEXT, isSyncEnabled=YES_NO, syncInterval=COUNT,
+    lastSyncAt=or_null(MOMENT), isSyncing=YES_NO, isEnabled=YES_NO,
+    state={"type": "string", "enum": ["active", "needs_credentials", "needs_reauth"]}, lastError=or_null(TEXT),
+    smtp=or_null(_SMTP), createdAt=MOMENT, updatedAt=MOMENT,
+)  # fmt: skip
+PAGINATION = obj(total=COUNT, limit=COUNT, offset=COUNT)
+ACCOUNTS = obj(accounts=array(ACCOUNT), count=COUNT, pagination=PAGINATION)

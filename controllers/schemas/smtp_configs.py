@@ -16,7 +16,17 @@ Login = Annotated[str, StringConstraints(max_length=255)]
 Quota = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Display = Annotated[str, StringConstraints(max_length=255)]
 Provider = Literal[
-    "gmail", "outlook", "yahoo", "ses", "sendgrid", "mailgun", "postmark", "fastmail", "zoho", "custom"
+    "gmail",
+    "outlook",
+    "icloud",
+    "yahoo",
+    "ses",
+    "sendgrid",
+    "mailgun",
+    "postmark",
+    "fastmail",
+    "zoho",
+    "custom",
 ]
 
 
