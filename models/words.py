@@ -1,13 +1,15 @@
 """The index of the words in letters: FTS5 on SQLite, a `tsvector` column on PostgreSQL.
 
-Both follow the table `letters` by themselves. Not a table of Peewee's, since the two databases have nothing in common here.
+Both follow the table `letters` by themselves. No table of Peewee's: the two databases have nothing in common here.
 The account is a word among the others, in a form that no text takes: so a search of one account is not slowed down by
 what others have.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from typing import Any
 
 from peewee import Database, SqliteDatabase
 
@@ -16,12 +18,14 @@ INDEXED = 200_000  # characters of a letter's text: PostgreSQL takes no tsvector
 # PostgreSQL's parser takes addresses, hosts and paths for one word each, and drops what looks like a tag. Accents do
 # not count to FTS5, so they must not here.
 _BETWEEN = "@.-_/:+<>&=~#%?*\"'\\"
-_LETTERS = {
-    chr(code): base
-    for code in [*range(0xC0, 0x180), *range(0x1E00, 0x1F00)]
-    if (base := unicodedata.normalize("NFD", chr(code))[0]) != chr(code)
-}
-PLAIN = str.maketrans(_LETTERS | dict.fromkeys(_BETWEEN, " "))  # the same for the words of a question
+_BETWEEN_QUOTED = "'" + _BETWEEN.replace("'", "''").replace("%", "%%") + "'"
+_MARKS = "[\u0300-\u036f]"
+_SPACES = str.maketrans(_BETWEEN, " " * len(_BETWEEN))
+
+
+def plain(text: str) -> str:
+    """As PostgreSQL has it before it is parsed."""
+    return re.sub(_MARKS, "", unicodedata.normalize("NFD", text)).translate(_SPACES)
 
 
 def account_word(account_id: str) -> str:
@@ -54,26 +58,20 @@ _SQLITE = (
 )
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _plain(column: str) -> str:
-    before = "".join(_LETTERS) + _BETWEEN
-    after = "".join(_LETTERS.values()) + " " * len(_BETWEEN)
-    return f"translate({column}, {_quoted(before)}, {_quoted(after)})"
-
-
-# All in one, since translating is what takes long.
 _TEXT = f"subject || ' ' || people || ' ' || left(coalesce(text, ''), {INDEXED})"
+_PLAIN = (
+    f"translate(regexp_replace(normalize({_TEXT}, NFD), '{_MARKS}', '', 'g'),"
+    f" {_BETWEEN_QUOTED}, '{' ' * len(_BETWEEN)}')"
+)
 _POSTGRES = (
-    "ALTER TABLE letters ADD COLUMN words tsvector GENERATED ALWAYS AS ("
-    f"array_to_tsvector(ARRAY[' ' || account_id]) || to_tsvector('simple', {_plain(_TEXT)})) STORED",
+    "ALTER TABLE letters ADD COLUMN words tsvector GENERATED ALWAYS AS ("  # % is doubled for the driver
+    f"array_to_tsvector(ARRAY[' ' || account_id]) || to_tsvector('simple', {_PLAIN})) STORED",
     "CREATE INDEX letters_words ON letters USING gin (words)",
 )
 
 
 def create(db: Database) -> None:
     """After the table `letters`."""
+    bound: Any = db
     for statement in _SQLITE if isinstance(db, SqliteDatabase) else _POSTGRES:
-        db.execute_sql(statement.replace("%", "%%") if statement in _POSTGRES else statement)
+        bound.execute_sql(statement)

@@ -6,7 +6,9 @@ from .client import Client, string
 from .endpoint import Encryption, Endpoint, Limits
 from .errors import ImapError, Reason
 from .folders import Listed, Status
+from .reading import Fetched, Selected, existing, fetch, section, select
 
 __all__ = [
-    "Client", "Encryption", "Endpoint", "ImapError", "Limits", "Listed", "Reason", "Status", "string",
+    "Client", "Encryption", "Endpoint", "Fetched", "ImapError", "Limits", "Listed", "Reason", "Selected", "Status",
+    "existing", "fetch", "section", "select", "string",
 ]  # fmt: skip

@@ -136,7 +136,7 @@ class Client:
     def has_condstore(self) -> bool:
         return self.has("CONDSTORE") or self.has("QRESYNC")
 
-    # Changes of messages in the selected folder; see `select` in reading.py.
+    # Changes of messages in the selected folder; see reading.select.
 
     def search(self, *criteria: str | bytes) -> list[int]:
         """UIDs. A text of somebody else's goes through `string` first."""
