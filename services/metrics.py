@@ -33,6 +33,7 @@ from utils.version import VERSION
 OUTCOMES = ("sent", "retry", "failed", "unknown")
 EVENTS = (
     "unknown", "returned", "late_reply", "expired", "requeued", "resolved", "cancelled", "changed", "erased",
+    "copied", "copy_failed",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from models.database import FOR_KEY_SHARE, row, run, write
 from services import expire, promote, retention, tallies
+from services.composing import drafts, uploads
 from services.relay import Relay
 from utils.clock import now_ms
 
@@ -95,6 +96,8 @@ class Jobs:
             lambda: retention.prune_usage(now_ms()),
             lambda: retention.prune_idempotency(now_ms()),
             retention.prune_sandbox,
+            lambda: uploads.prune(now_ms()),
+            drafts.prune,
         )
         for step in steps:
             if self._stopping:

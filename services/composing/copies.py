@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.account import Account
@@ -118,17 +119,32 @@ def failed(copy: Copy, error: str, now: int, *, for_good: bool = False) -> None:
     write(job, durable=True)
 
 
-def give_back(given: list[Copy], now: int) -> None:
-    """Those that were not tried."""
-    ids = [one.email_id for one in given]
-    lease = given[0].lease if given else 0
-    write(
-        lambda: run(
-            "UPDATE sent_copies SET lease = NULL, next_at = ?, tries = tries - 1"
-            f" WHERE lease = ? AND email_id IN ({marks(len(ids))})",
-            now, lease, *ids,
-        )
-    )  # fmt: skip
+def give_back(given: Sequence[Copy]) -> None:
+    """Those that were not tried, through no fault of their own."""
+
+    def job() -> None:
+        for one in given:
+            _change(one, "lease = NULL, next_at = created_at, tries = tries - 1")
+
+    write(job)
+
+
+def unreachable(given: Sequence[Copy], error: str, now: int) -> None:
+    """The account's server cannot be worked with: all that waits for it waits for a while."""
+    if not given:
+        return
+    until = now + delay(max(one.tries for one in given))
+
+    def job() -> None:
+        for one in given:
+            _change(one, "lease = NULL, error = ?, next_at = ?", error, until)
+        run(
+            "UPDATE sent_copies SET next_at = ? WHERE account_id = ? AND state = 'waiting' AND lease IS NULL"
+            " AND next_at < ?",
+            until, given[0].account_id, until,
+        )  # fmt: skip
+
+    write(job)
 
 
 def delay(tries: int) -> int:
