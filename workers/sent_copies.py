@@ -40,7 +40,7 @@ class SentCopies:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, seconds: float = 2.0) -> None:
+    def stop(self, seconds: float = 1.0) -> None:
         """Begin nothing new, and wait that long for what is under way."""
         self._over.set()
         deadline = monotonic() + seconds

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from models.account import Account
 from models.composition import CopyState, SentCopy
-from models.database import marks, rows, run, write
+from models.database import marks, row, rows, run, write
 from models.email import Event, State
 from models.smtp_config import SmtpConfig
 from utils.clock import DAY, HOUR, MINUTE, SECOND
@@ -168,6 +168,8 @@ def tidy(now: int) -> int:
         )  # fmt: skip
         return gone + rested
 
+    if not row("SELECT 1 FROM sent_copies WHERE state = 'waiting' LIMIT 1"):
+        return 0  # the rule: no write for nothing
     changed: int = write(job)
     return changed
 

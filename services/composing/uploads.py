@@ -123,7 +123,7 @@ def attach(who: Principal, draft_id: str, files: Files, now: int) -> None:
     blobs.lock([one.blob_id for one in (*chosen, *held)])
     chosen = find(who, files.ids)  # once more: now nobody can take the bytes away
     for position, upload in enumerate(chosen):
-        if upload.draft_id not in (None, draft_id):
+        if upload.draft_id not in (None, draft_id) or upload.id in files.ids[:position]:
             _copy(upload, draft_id, position, now)
         else:
             Upload.update(draft_id=draft_id, position=position).where(Upload.id == upload.id).execute()
@@ -175,7 +175,7 @@ def view(upload: Upload) -> dict[str, Any]:
 
 
 def _copy(upload: Upload, draft_id: str, position: int, now: int) -> None:
-    """Another draft holds it: each has its own, of the same bytes."""
+    """It has its place already, here or in another draft: each place has its own, of the same bytes."""
     facts = {
         name: getattr(upload, name) for name in ("tenant", "user", "filename", "content_type", "content_id")
     }

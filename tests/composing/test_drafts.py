@@ -97,6 +97,15 @@ def test_attachments_are_kept_in_order(ann: Caller, work: str) -> None:
     assert names(change(ann, saved, attachmentIds=mixed, attachments=[file("n")])) == ["0", "b", "n"]
 
 
+def test_the_same_file_may_be_attached_twice(ann: Caller, work: str) -> None:
+    mine = upload(ann, "twice")
+    saved = draft(ann, work, attachmentIds=[mine, mine])
+    assert names(saved) == ["twice", "twice"]
+    assert len({one["id"] for one in saved["attachments"]}) == 2
+    assert names(change(ann, saved, attachmentIds=[mine])) == ["twice"]
+    assert Upload.select().count() == 1
+
+
 def test_what_is_no_longer_attached_goes_with_its_bytes(ann: Caller, work: str) -> None:
     saved = draft(ann, work, attachments=[file("a", b"one"), file("b", b"two"), file("c", b"one")])
     assert Blob.select().count() == 2
