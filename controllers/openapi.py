@@ -18,7 +18,7 @@ _DESCRIPTION = (
     "A queue-driven outbound mail relay. Hand it email; it stores each one durably and delivers it through a pool of"
     " SMTP accounts, under the limits of each. Times are ISO 8601 in UTC."
 )
-_TAGS = ("Service", "Emails", "SMTP configs", "Queue", "Sandbox", "Keys", "Accounts", "Compose")
+_TAGS = ("Service", "Emails", "SMTP configs", "Queue", "Sandbox", "Keys", "Accounts", "Sync", "Compose")
 _SECURITY = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "Bearer": {"type": "http", "scheme": "bearer", "description": "an API key or a JWT"},
@@ -35,7 +35,7 @@ _NAMING = [
 _KEY = {"type": "string", "pattern": NAME_PATTERN}
 _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "status": {"type": "string", "enum": list(get_args(Status))},
-    **dict.fromkeys(("account_id", "credential_id", "draft_id"), _KEY),
+    **dict.fromkeys(("account_id", "credential_id", "draft_id", "task_id"), _KEY),
 }
 _ID = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 _ERRORS = {

@@ -81,7 +81,7 @@ class Account(Table):
     instance_id = IntegerField(null=True)  # whose pass it is
     full_flags_at = BigIntegerField(
         default=0
-    )  # when all flags were last compared, for servers without CONDSTORE
+    )  # when all flags are compared again, for servers without CONDSTORE
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
     deleted_at = BigIntegerField(null=True)  # hidden at once, purged by retention

@@ -102,3 +102,23 @@ ACCOUNT = obj(
 )  # fmt: skip
 PAGINATION = obj(total=COUNT, limit=COUNT, offset=COUNT)
 ACCOUNTS = obj(accounts=array(ACCOUNT), count=COUNT, pagination=PAGINATION)
+_SYNC_STATE: Schema = {
+    "type": "string",
+    "enum": ["pending", "started", "success", "failure", "retry", "cancelled"],
+}
+SYNC_STARTED = obj(
+    taskId=TEXT, syncId=TEXT, accountId=TEXT, status=_SYNC_STATE, startedAt=MOMENT, estimatedCompletionAt=MOMENT,
+    message=TEXT, progressMessage=TEXT,
+)  # fmt: skip
+_SYNC_RESULT = obj(
+    messagesAdded=COUNT, messagesMoved=COUNT, messagesUpdated=COUNT, messagesRemoved=COUNT,
+    messagesQuarantined=COUNT, foldersSync=COUNT,
+)  # fmt: skip
+SYNC_TASK = obj(
+    taskId=TEXT, syncId=TEXT, accountId=TEXT, status=_SYNC_STATE, progress=COUNT, progressMessage=TEXT,
+    result=or_null(_SYNC_RESULT), error=or_null(TEXT), createdAt=MOMENT, startedAt=or_null(MOMENT),
+    finishedAt=or_null(MOMENT), estimatedCompletionAt=or_null(MOMENT),
+)  # fmt: skip
+QUARANTINED = obj(
+    messages=array(obj(folderId=ID, folder=TEXT, uid=COUNT, reason=TEXT, createdAt=MOMENT)), pagination=PAGINATION
+)  # fmt: skip

@@ -43,6 +43,11 @@ OF_A_USER: dict[tuple[str, str], Any] = {
     ("PUT", DRAFT_PATH): {"subject": "changed"},
     ("DELETE", DRAFT_PATH): None,
     ("POST", f"{DRAFT_PATH}/send"): None,
+    ("POST", "/api/sync/<key:account_id>"): {"force": True},
+    ("GET", "/api/sync/<key:account_id>/status"): None,
+    ("POST", "/api/sync/<key:account_id>/cancel"): None,
+    ("GET", "/api/sync/<key:account_id>/quarantined"): None,
+    ("GET", "/api/sync/task/<key:task_id>"): None,
 }
 # Lists and sums: nothing of another tenant's is in them.
 LISTS = {
@@ -114,9 +119,15 @@ def possessions(app: APIFlask, tenant_b: Caller) -> dict[str, str]:
     bea = tenant_caller(app, "tenant-b", user="bea")
     account = bea.post("/api/accounts", ACCOUNT).json
     credential = bea.post("/api/credentials", {"password": "p"}).json["id"]
+    task = bea.post(f"/api/sync/{account['id']}").json["taskId"]
     draft = {"accountId": account["id"], "to": ["x@example.com"], "subject": "of bea", "body": "of bea"}
     draft_id = bea.post("/api/compose/drafts", draft).json["draftId"]
-    return {"<key:account_id>": account["id"], "<key:credential_id>": credential, "<key:draft_id>": draft_id}
+    return {
+        "<key:account_id>": account["id"],
+        "<key:credential_id>": credential,
+        "<key:draft_id>": draft_id,
+        "<key:task_id>": task,
+    }
 
 
 @pytest.fixture
