@@ -29,7 +29,7 @@ from services.suppressions import Entry
 from utils.clock import DAY, iso, politely
 from utils.machine import FreeSpace
 
-__all__ = ["Answer", "IdempotencyKey", "NewEmail", "submit", "submit_batch"]
+__all__ = ["Answer", "IdempotencyKey", "NewEmail", "check_disk", "replay", "submit", "submit_batch"]
 
 IDEMPOTENCY_AGE = DAY
 
@@ -65,14 +65,25 @@ class _Request:
 
 
 def submit(
-    relay: Relay, who: Principal, email: NewEmail, now: int, key: IdempotencyKey | None = None
-) -> Answer:
-    """Accept one email. ServiceError when it cannot be."""
-    before = _replay(who, key, now)  # whatever has changed since, such as the time
+    relay: Relay, who: Principal, email: NewEmail, now: int, key: IdempotencyKey | None = None,
+    also: Callable[[int, Checked], Answer] | None = None,
+) -> Answer:  # fmt: skip
+    """Accept one email. ServiceError when it cannot be.
+
+    `also` is called with its id in the transaction that stores it: to store what belongs to it, and to word the answer.
+    What it raises is raised here, and nothing is stored.
+    """
+    before = replay(who, key, now)  # whatever has changed since, such as the time
     if before is not None:
         return before
-    _check_disk(relay)
-    return _store(relay, _Request(who, [check(relay, email, now)], now, key, True, _one))
+    check_disk(relay)
+    checked = check(relay, email, now)
+
+    def answer(outcomes: list[_Stored | InvalidInputError]) -> Answer:
+        stored = outcomes[0]
+        return also(stored[0], checked) if also and isinstance(stored, tuple) else _one(outcomes)
+
+    return _store(relay, _Request(who, [checked], now, key, True, answer))
 
 
 def submit_batch(
@@ -84,10 +95,10 @@ def submit_batch(
     key: IdempotencyKey | None = None,
 ) -> Answer:
     """Accept many in one commit. `strict`: all or none; `permissive`: those that are right, a result for each."""
-    before = _replay(who, key, now)
+    before = replay(who, key, now)
     if before is not None:
         return before
-    _check_disk(relay)
+    check_disk(relay)
     items = [_check_item(relay, email, now) for email in politely(emails, relay.delivering)]
     try:
         return _store(relay, _Request(who, items, now, key, mode == "strict", _many))
@@ -139,7 +150,7 @@ def _place(
     if request.key is not None:
         hold(f"idempotency {request.who.tenant} {request.key.endpoint} {request.key.key}")
     try:
-        before = _replay(request.who, request.key, request.now)
+        before = replay(request.who, request.key, request.now)
     except IdempotencyMismatchError as exc:
         return exc
     if before is not None:
@@ -236,7 +247,8 @@ def _space_of(path: str) -> FreeSpace:
     return FreeSpace(path)
 
 
-def _check_disk(relay: Relay) -> None:
+def check_disk(relay: Relay) -> None:
+    """StorageFullError before there is no room for what is to be stored."""
     if database.folder and _space_of(database.database).bytes() < relay.policy.min_free_bytes:
         raise StorageFullError("the disk is nearly full: no mail is accepted until there is room again")
 
@@ -259,7 +271,8 @@ def _refuse_twins(requests: list[_Request]) -> None:
         raise RuntimeError("the same Idempotency-Key twice")
 
 
-def _replay(who: Principal, key: IdempotencyKey | None, now: int) -> Answer | None:
+def replay(who: Principal, key: IdempotencyKey | None, now: int) -> Answer | None:
+    """The answer that was given to this request before. IdempotencyMismatchError when it was another request."""
     if key is None:
         return None
     found = row(

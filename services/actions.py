@@ -25,6 +25,7 @@ from utils.clock import iso
 OWN_EVENTS = (
     "cancelled",
     "changed",
+    "copied",
     "erased",
     "expired",
     "requeued",

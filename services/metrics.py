@@ -34,7 +34,7 @@ OUTCOMES = ("sent", "retry", "failed", "unknown")
 EVENTS = (
     "unknown", "returned", "late_reply", "expired", "requeued", "resolved", "cancelled", "changed", "erased",
     "bounced", "delayed", "delivered", "complained", "replied", "auto_replied", "suppressed", "suppression_added",
-    "stray_report",
+    "stray_report", "copied", "copy_failed",
 )  # fmt: skip
 
 

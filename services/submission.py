@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from models.database import new_ids, run, run_values
 from models.email import RecipientState, State
+from services import blobs
 from services.errors import FieldError, InvalidInputError, TooLargeError
 from services.message_ids import new_message_id
 from services.message_size import message_size
@@ -148,18 +148,11 @@ def _email_row(email_id: int, placed: Placed) -> tuple[Any, ...]:
 
 
 def _attach(tenant: str, email_id: int, position: int, attachment: Attachment) -> None:
-    """Bytes are stored once per tenant: a tenant must not learn from a size or a time what others send."""
-    digest = hashlib.sha256(attachment.content).digest()
-    run(
-        # A blob that is there is written to all the same: so retention, which may just find that nobody has it, waits.
-        "INSERT INTO blobs (tenant, sha256, size, data) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (tenant, sha256) DO UPDATE SET size = excluded.size",
-        tenant, digest, len(attachment.content), attachment.content,
-    )  # fmt: skip
     run(
         "INSERT INTO attachments (email_id, position, filename, content_type, content_id, blob_id)"
-        " SELECT ?, ?, ?, ?, ?, id FROM blobs WHERE tenant = ? AND sha256 = ?",
-        email_id, position, attachment.filename, attachment.content_type, attachment.content_id, tenant, digest,
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        email_id, position, attachment.filename, attachment.content_type, attachment.content_id,
+        blobs.keep(tenant, attachment.content),
     )  # fmt: skip
 
 

@@ -18,14 +18,21 @@ log = logging.getLogger("mailferry.sync")
 
 MOST = 500  # connections of a process; each is a file, and a place in its server
 RENEW_SECONDS = 9 * 60.0  # NAT forgets a silent connection; servers end one after half an hour
+PATIENCE_SECONDS = 120.0  # for a pass to take a connection that has woken it
 GLANCE_MS = 1_000
 
 
 class Idler:
     """`wake` is called with the account whose server has spoken, or whose connection must be renewed."""
 
-    def __init__(self, wake: Callable[[str], None], renew: float = RENEW_SECONDS) -> None:
+    def __init__(
+        self,
+        wake: Callable[[str], None],
+        renew: float = RENEW_SECONDS,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self._wake = wake
+        self._patience = patience
         self._renew = renew
         self._lock = threading.Lock()
         self._waiting: dict[str, tuple[Client, float]] = {}
@@ -95,6 +102,7 @@ class Idler:
         found = [sockets[number] for number, _ in poll.poll(GLANCE_MS)]
         told = list(dict.fromkeys([*found, *late, *(sockets[number] for number in sockets if number < 0)]))
         self._let_go(told)
+        self._close_untaken()
         return told
 
     def _let_go(self, accounts: list[str]) -> None:
@@ -102,4 +110,13 @@ class Idler:
         with self._lock:
             for account_id in accounts:
                 if account_id in self._waiting:
-                    self._told[account_id] = self._waiting.pop(account_id)
+                    self._told[account_id] = (self._waiting.pop(account_id)[0], monotonic())
+
+    def _close_untaken(self) -> None:
+        """No pass came for them: the account was switched off or deleted."""
+        oldest = monotonic() - self._patience
+        with self._lock:
+            old = [account_id for account_id, (_, since) in self._told.items() if since < oldest]
+            closing = [self._told.pop(account_id)[0] for account_id in old]
+        for client in closing:
+            client.protocol.wire.close()

@@ -25,7 +25,6 @@ log = logging.getLogger("mailferry.sync")
 
 MOST = 48  # passes at a time, of a process
 TICK_SECONDS = 0.5
-NEWS_PAUSE = 2_000  # ms between a pass and the next, for mail that came meanwhile
 END_SECONDS = 5.0  # for the passes to end once they are told to
 
 
@@ -47,7 +46,7 @@ class Poller:
         self._lock = threading.Lock()
         self._working: dict[str, _Work] = {}
         self._stopping = threading.Event()
-        self.idler = Idler(leases.wake)
+        self.idler = Idler(lambda account_id: leases.wake(account_id, now_ms()))
         self._thread = threading.Thread(target=self._keep_time, name="poller", daemon=True)
 
     def start(self) -> None:
@@ -148,6 +147,6 @@ class Poller:
             else:
                 client.close()
                 if client.has("IDLE"):  # mail came since the pass looked
-                    leases.wake(account_id, now_ms() + NEWS_PAUSE)
+                    leases.wake(account_id, now_ms())
         except ImapError:
             client.close()

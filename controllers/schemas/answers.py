@@ -101,6 +101,7 @@ ACCOUNT = obj(
     protocol={"type": "string", "enum": ["imap", "pop3"]}, hostname=TEXT, port=COUNT, encryption=_ENCRYPTION,
     verifyTls=YES_NO, username=TEXT, credentialId=TEXT, isSyncEnabled=YES_NO, syncInterval=COUNT,
     lastSyncAt=or_null(MOMENT), isSyncing=YES_NO, isEnabled=YES_NO,
+    sentCopy={"type": "string", "enum": ["auto", "always", "never"]},
     state={"type": "string", "enum": ["active", "needs_credentials", "needs_reauth"]}, lastError=or_null(TEXT),
     smtp=or_null(_SMTP), createdAt=MOMENT, updatedAt=MOMENT,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from .errors import ImapError, Reason
 from .grammar import Piece, items, values
 from .wire import Wire
 
+DONE_SECONDS = 10.0  # for the end of an IDLE: a connection that was forgotten on the way never answers
 _MORE = {"ENABLE": ("AUTH", "SELECTED"), "MOVE": ("SELECTED",), "ID": ("NONAUTH", "AUTH", "SELECTED")}
 imaplib.Commands.update({name: states for name, states in _MORE.items() if name not in imaplib.Commands})
 
@@ -136,7 +137,7 @@ class Protocol(imaplib.IMAP4):
     def end_idle(self) -> bool:
         """Whether there was news."""
         with translated(self.wire, "IDLE"):
-            self.wire.begin(self.limits.greeting)
+            self.wire.begin(min(self.limits.greeting, DONE_SECONDS))
             self.wire.send(b"DONE\r\n")
             self._command_complete("IDLE", self._idle_tag)
         found = self._untagged()

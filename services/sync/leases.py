@@ -13,6 +13,7 @@ from services.sync.run import Wish
 from utils.clock import HOUR, MINUTE, SECOND
 
 LONGEST_PAUSE = HOUR  # between two tries of an account whose server fails
+NEWS_PAUSE = 2 * SECOND  # between two passes, however much news there is
 FULL_FLAGS = (
     10 * MINUTE
 )  # to three times as long: how often all flags are compared where the server keeps no MODSEQ
@@ -25,8 +26,12 @@ _ASKED = (
     "EXISTS (SELECT 1 FROM sync_tasks t WHERE t.account_id = a.id AND t.finished_at IS NULL"
     " AND (t.state <> 'retry' OR a.next_sync_at <= ?))"
 )
-_DUE = f"""a.deleted_at IS NULL AND a.is_enabled AND {_FREE}
+_DUE = f"""a.deleted_at IS NULL AND a.is_enabled AND a.protocol = 'imap' AND {_FREE}
     AND (a.is_sync_enabled AND a.state = 'active' AND a.next_sync_at <= ? OR {_ASKED})"""
+
+# Found by indexes; the conditions above alone would look at every account, twice a second.
+_LIKELY = """SELECT id FROM accounts WHERE deleted_at IS NULL AND next_sync_at <= ?
+    UNION SELECT account_id FROM sync_tasks WHERE finished_at IS NULL"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +69,12 @@ class Full:
 def due(now: int, limit: int, full: Full) -> list[Candidate]:
     """Those that were asked for first, then whoever waits longest."""
     found = rows(
-        f"SELECT a.id, a.tenant, a.failures FROM accounts a WHERE {_DUE}"
+        f"SELECT a.id, a.tenant, a.failures FROM accounts a WHERE a.id IN ({_LIKELY}) AND {_DUE}"
         f" AND a.id NOT IN ({marks(len(full.accounts))}) AND a.tenant NOT IN ({marks(len(full.tenants))})"
         f" {'AND a.failures = 0' if full.failing else ''}"
         " ORDER BY EXISTS (SELECT 1 FROM sync_tasks t WHERE t.account_id = a.id AND t.finished_at IS NULL) DESC,"
         " a.next_sync_at, a.id LIMIT ?",
-        now, now, *full.accounts, *full.tenants, limit,
+        now, now, now, *full.accounts, *full.tenants, limit,
     )  # fmt: skip
     return [Candidate(*one) for one in found]
 
@@ -160,10 +165,13 @@ def _release(claim: Claim, values: dict[str, object]) -> None:
     )  # fmt: skip
 
 
-def wake(account_id: str, at: int = 0) -> None:
-    """Due by then at the latest: its server has told us of news."""
-    write(
-        lambda: run(
-            "UPDATE accounts SET next_sync_at = ? WHERE id = ? AND next_sync_at > ?", at, account_id, at
-        )
-    )
+def wake(account_id: str, now: int) -> None:
+    """Due at once, for its server has told us of news; but a while after its last pass: somebody who goes through his
+    mail makes news by the second."""
+
+    def job() -> None:
+        found = row("SELECT last_sync_at FROM accounts WHERE id = ?", account_id)
+        at = max(now, int((found or [None])[0] or 0) + NEWS_PAUSE)
+        run("UPDATE accounts SET next_sync_at = ? WHERE id = ? AND next_sync_at > ?", at, account_id, at)
+
+    write(job)

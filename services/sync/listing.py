@@ -29,7 +29,7 @@ class Found:
 
 def take_stock(run_: Run) -> list[Found]:
     """One LIST, with a STATUS for each folder where the server does not tell both at once; then the rows."""
-    listed = [_with_status(run_, one) for one in run_.client.folders()]
+    listed = [_with_status(run_, one) for one in _listed(run_)]
     known = {bytes(one.raw_name): one for one in Folder.select().where(Folder.account_id == run_.account.id)}
     names = {one.raw_name for one in listed}
     missing = [one for name, one in known.items() if name not in names]
@@ -39,6 +39,17 @@ def take_stock(run_: Run) -> list[Found]:
         _erase(run_, folder_id)
     found = {bytes(one.raw_name): one for one in Folder.select().where(Folder.account_id == run_.account.id)}
     return [Found(found[one.raw_name], one) for one in listed if one.raw_name in found]
+
+
+def _listed(run_: Run) -> list[Listed]:
+    """A connection that was kept may have died unnoticed: that is no failure of the server."""
+    try:
+        return run_.client.folders()
+    except ImapError:
+        if not run_.adopted or run_.client_lives:
+            raise
+        run_.adopted = False
+        return run_.client.folders()
 
 
 def _with_status(run_: Run, listed: Listed) -> Listed:

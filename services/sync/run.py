@@ -90,6 +90,7 @@ class Run:
     )  # by folder, UIDs below the cursor that are not here
     expected: int = 0  # messages to come, as far as the server's counters tell
     arrived: int = 0
+    adopted: bool = False  # the connection is one of before
     _client: Client | None = None
     _opened: int = 0
 
@@ -105,7 +106,11 @@ class Run:
 
     def adopt(self, client: Client) -> None:
         """A connection of before."""
-        self._client, self._opened = client, 1
+        self._client, self._opened, self.adopted = client, 1, True
+
+    @property
+    def client_lives(self) -> bool:
+        return self._client is not None and self._client.is_open
 
     @property
     def may_reopen(self) -> bool:
@@ -113,7 +118,7 @@ class Run:
 
     def concerns_folder(self, error: ImapError) -> bool:
         """The server answers, but not for this folder: it is gone, broken, or none of ours. The others go on."""
-        return error.reason is Reason.REJECTED and self._client is not None and self._client.is_open
+        return error.reason is Reason.REJECTED and self.client_lives
 
     def take_client(self) -> Client | None:
         """For whoever keeps it from here on."""

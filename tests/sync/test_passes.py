@@ -328,3 +328,18 @@ def test_a_folder_that_may_not_be_looked_into_holds_up_nothing(mailbox: Mailbox,
     finally:
         place.chmod(mode)
         client.logout()
+
+
+def test_a_kept_connection_that_has_died_is_replaced(mailbox: Mailbox) -> None:
+    fill(mailbox, 2)
+    kept = mailbox.open()
+    kept.abort()
+    assert mailbox.sync(lambda run_: run_.adopt(kept)).added == 2
+    same(mailbox)
+
+
+def test_a_kept_connection_is_used_again(mailbox: Mailbox) -> None:
+    fill(mailbox, 2)
+    kept = mailbox.open()
+    mailbox.open = None  # type: ignore[assignment,method-assign]
+    assert mailbox.sync(lambda run_: run_.adopt(kept)).added == 2
