@@ -42,6 +42,7 @@ class Operation:
     answers: Mapping[int, tuple[str, dict[str, Any] | None]]
     group: str = "read"
     service_only: bool = False
+    of_user: bool = False  # about what one user of a tenant owns: who speaks for none gets a 401
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     example: Any = None
@@ -49,8 +50,10 @@ class Operation:
     large: bool = False
     raw_body: bool = False  # the handler reads the body itself
     body_optional: bool = False
+    raw_content: str = ""  # the type of a body that is no JSON, which the handler reads itself
     headers: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the request: name → JSON schema
     content_type: str = "application/json"  # of the answer
+    form: dict[str, Any] | None = None  # JSON schema of a multipart/form-data body that is taken as well
 
 
 @dataclass(slots=True)
@@ -129,6 +132,8 @@ def _admit(call: Call, about: Operation, limits: RateLimits) -> Room | None:
     call.who = authenticate(call.relay, call.request, call.now)
     if about.service_only:
         call.who.require_service()
+    if about.of_user:
+        call.who.require_user()
     call.who.require(about.scope)
     return limits.check(call.who, about.group, call.now)
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from peewee import BigIntegerField, BooleanField, IntegerField, JSONField, SmallIntegerField, TextField, fn
+from peewee import (
+    BigIntegerField,
+    BooleanField,
+    CompositeKey,
+    IntegerField,
+    JSONField,
+    SmallIntegerField,
+    TextField,
+    fn,
+)  # fmt: skip
 
 from models.database import Table
 
@@ -25,18 +34,21 @@ class TaskState(StrEnum):
 
 
 class Credential(Table):
-    """What logs in to an account. Written, never read back by anyone."""
+    """What logs in to an account. Written, never read back by anyone. Its id is its user's choice, so others may have
+    the same."""
 
-    id = TextField(primary_key=True)
+    id = TextField()
     tenant = TextField()
     user = TextField()
     kind = TextField(default="password")  # or oauth2
     secret = TextField()  # encrypted: the password, or the tokens as JSON
+    endpoint = TextField(null=True)  # the server and username that it was first used for: it goes to no other
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
 
     class Meta:
         table_name = "credentials"
+        primary_key = CompositeKey("tenant", "user", "id")
 
 
 class Account(Table):
@@ -55,6 +67,8 @@ class Account(Table):
     username = TextField()
     credential_id = TextField()
     smtp_config_id = IntegerField(null=True)  # made from its SMTP settings
+    smtp_shares_login = BooleanField(default=False)  # that config logs in by the account's own credential
+    sent_copy = TextField(default="auto")  # always, never, or where its provider keeps none by itself
     is_sync_enabled = BooleanField(default=True)
     sync_interval = IntegerField(default=300)  # seconds
     is_enabled = BooleanField(default=True)
@@ -67,7 +81,7 @@ class Account(Table):
     instance_id = IntegerField(null=True)  # whose pass it is
     full_flags_at = BigIntegerField(
         default=0
-    )  # when all flags were last compared, for servers without CONDSTORE
+    )  # when all flags are compared again, for servers without CONDSTORE
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
     deleted_at = BigIntegerField(null=True)  # hidden at once, purged by retention

@@ -37,6 +37,7 @@ class Folder(Table):
     uidnext_done = BigIntegerField(default=1)  # all new mail below it is here
     modseq_done = BigIntegerField(default=0)  # all changes up to it are here
     backfill_min_uid = BigIntegerField(default=0)  # older mail is still to come, from below this UID; 0: none
+    backfill_floor = BigIntegerField(default=0)  # the oldest UID that is still to come
     listed_uidnext = BigIntegerField(null=True)  # what the server said at the last whole pass of this folder
     listed_modseq = BigIntegerField(null=True)
     listed_messages = BigIntegerField(null=True)
@@ -77,20 +78,20 @@ class Message(Table):
 
 
 Message.add_index(
-    Message.folder_id,
-    Message.received_at,
-    Message.id,
-    where=Message.gone_at.is_null(),
-    name="messages_newest",
-)
+    Message.folder_id, Message.received_at, Message.id, Message.is_read,
+    where=Message.gone_at.is_null(), name="messages_newest",
+)  # fmt: skip
 Message.add_index(
-    Message.folder_id, Message.sender, Message.id, where=Message.gone_at.is_null(), name="messages_sender"
-)
+    Message.folder_id, Message.sender, Message.id, Message.is_read,
+    where=Message.gone_at.is_null(), name="messages_sender",
+)  # fmt: skip
 Message.add_index(
     Message.folder_id, Message.received_at, Message.id,
     where=(Message.gone_at.is_null() & ~Message.is_read), name="messages_unread",
 )  # fmt: skip
-Message.add_index(Message.letter_id, name="messages_letter")
+Message.add_index(
+    Message.letter_id, Message.received_at, Message.id, Message.folder_id, Message.gone_at, name="messages_letter"
+)  # fmt: skip
 Message.add_index(Message.account_id, where=Message.gone_at.is_null(False), name="messages_gone")
 
 
@@ -132,6 +133,17 @@ Letter.add_index(
     Letter.account_id, Letter.server_id, where=Letter.server_id.is_null(False), name="letters_server_id"
 )
 Letter.add_index(Letter.conversation_id, name="letters_conversation")
+Letter.add_index(Letter.account_id, Letter.id, where=~Letter.has_body, name="letters_bodiless")
+
+
+class ThreadKey(Table):
+    """A hash of what holds a thread together (see services/inbox/threads.py), and one of the letters that name it."""
+
+    key = IntegerField(primary_key=True)
+    letter_id = IntegerField()
+
+    class Meta:
+        table_name = "thread_keys"
 
 
 class Part(Table):

@@ -9,6 +9,7 @@ from peewee import (
     BigIntegerField,
     BlobField,
     BooleanField,
+    CompositeKey,
     Database,
     IntegerField,
     JSONField,
@@ -31,16 +32,18 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             legacy_table_names = False
 
     class Credential(Base):
-        id = TextField(primary_key=True)
+        id = TextField()
         tenant = TextField()
         user = TextField()
         kind = TextField(default="password")
         secret = TextField()
+        endpoint = TextField(null=True)
         created_at = BigIntegerField()
         updated_at = BigIntegerField()
 
         class Meta:
             table_name = "credentials"
+            primary_key = CompositeKey("tenant", "user", "id")
 
     class Account(Base):
         id = TextField(primary_key=True)
@@ -56,6 +59,8 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         username = TextField()
         credential_id = TextField()
         smtp_config_id = IntegerField(null=True)
+        smtp_shares_login = BooleanField(default=False)
+        sent_copy = TextField(default="auto")
         is_sync_enabled = BooleanField(default=True)
         sync_interval = IntegerField(default=300)
         is_enabled = BooleanField(default=True)
@@ -119,6 +124,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         uidnext_done = BigIntegerField(default=1)
         modseq_done = BigIntegerField(default=0)
         backfill_min_uid = BigIntegerField(default=0)
+        backfill_floor = BigIntegerField(default=0)
         listed_uidnext = BigIntegerField(null=True)
         listed_modseq = BigIntegerField(null=True)
         listed_messages = BigIntegerField(null=True)
@@ -153,20 +159,20 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             indexes = ((("folder_id", "uidvalidity", "uid"), True),)
 
     Message.add_index(
-        Message.folder_id,
-        Message.received_at,
-        Message.id,
-        where=Message.gone_at.is_null(),
-        name="messages_newest",
-    )
+        Message.folder_id, Message.received_at, Message.id, Message.is_read,
+        where=Message.gone_at.is_null(), name="messages_newest",
+    )  # fmt: skip
     Message.add_index(
-        Message.folder_id, Message.sender, Message.id, where=Message.gone_at.is_null(), name="messages_sender"
-    )
+        Message.folder_id, Message.sender, Message.id, Message.is_read,
+        where=Message.gone_at.is_null(), name="messages_sender",
+    )  # fmt: skip
     Message.add_index(
         Message.folder_id, Message.received_at, Message.id,
         where=(Message.gone_at.is_null() & ~Message.is_read), name="messages_unread",
     )  # fmt: skip
-    Message.add_index(Message.letter_id, name="messages_letter")
+    Message.add_index(
+        Message.letter_id, Message.received_at, Message.id, Message.folder_id, Message.gone_at, name="messages_letter"
+    )  # fmt: skip
     Message.add_index(Message.account_id, where=Message.gone_at.is_null(False), name="messages_gone")
 
     class Letter(Base):
@@ -202,6 +208,14 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         Letter.account_id, Letter.server_id, where=Letter.server_id.is_null(False), name="letters_server_id"
     )
     Letter.add_index(Letter.conversation_id, name="letters_conversation")
+    Letter.add_index(Letter.account_id, Letter.id, where=~Letter.has_body, name="letters_bodiless")
+
+    class ThreadKey(Base):
+        key = IntegerField(primary_key=True)
+        letter_id = IntegerField()
+
+        class Meta:
+            table_name = "thread_keys"
 
     class Part(Base):
         id = IdField()
@@ -245,6 +259,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         text = TextField(null=True)
         html = TextField(null=True)
         in_reply_to = TextField(null=True)
+        send_at = BigIntegerField(null=True)
         created_at = BigIntegerField()
         updated_at = BigIntegerField()
 
@@ -252,6 +267,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             table_name = "drafts"
 
     Draft.add_index(Draft.account_id, Draft.updated_at, name="drafts_account")
+    Draft.add_index(Draft.tenant, Draft.user, Draft.updated_at, name="drafts_owner")
 
     class Upload(Base):
         id = TextField(primary_key=True)
@@ -271,6 +287,24 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
 
     Upload.add_index(Upload.draft_id, Upload.position, name="uploads_draft")
     Upload.add_index(Upload.blob_id, name="uploads_blob")
+    Upload.add_index(Upload.created_at, where=Upload.draft_id.is_null(), name="uploads_unowned")
+
+    class SentCopy(Base):
+        email_id = IntegerField(primary_key=True)
+        account_id = TextField()
+        state = TextField(default="waiting")
+        next_at = BigIntegerField()
+        lease = BigIntegerField(null=True)
+        tries = IntegerField(default=0)
+        uid = BigIntegerField(null=True)
+        error = TextField(null=True)
+        created_at = BigIntegerField()
+        finished_at = BigIntegerField(null=True)
+
+        class Meta:
+            table_name = "sent_copies"
+
+    SentCopy.add_index(SentCopy.next_at, where=(SentCopy.state == "waiting"), name="sent_copies_due")
 
     class Suppression(Base):
         id = IdField()
@@ -293,21 +327,27 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             Folder,
             Message,
             Letter,
+            ThreadKey,
             Part,
             Quarantined,
             Draft,
             Upload,
+            SentCopy,
             Suppression,
         ]
     )
     words.create(db)
+    migrator.migrate(migrator.add_column("smtp_configs", "account_id", TextField(null=True)))
+    migrator.migrate(migrator.add_column("smtp_configs", "verp", BooleanField(default=False)))
 
 
 def down(migrator: SchemaMigrator, db: Database) -> None:
     if isinstance(db, SqliteDatabase):
         db.execute_sql("DROP TABLE words")
     for table in (
-        "letters", "credentials", "accounts", "sync_tasks", "folders", "messages", "parts", "quarantined", "drafts",
-        "uploads", "suppressions",
+        "letters", "thread_keys", "credentials", "accounts", "sync_tasks", "folders", "messages", "parts",
+        "quarantined", "drafts", "uploads", "sent_copies", "suppressions",
     ):  # fmt: skip
         db.execute_sql(f"DROP TABLE {table}")
+    db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN account_id")
+    db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN verp")
