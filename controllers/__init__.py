@@ -27,6 +27,7 @@ from controllers import (
     sessions,
     smtp_config_actions,
     smtp_configs,
+    suppressions,
     sync,
     uploads,
 )  # fmt: skip
@@ -36,7 +37,7 @@ from services.relay import Relay
 
 BLUEPRINTS = (
     service.bp, emails.bp, email_actions.bp, batch.bp, smtp_configs.bp, smtp_config_actions.bp, queue.bp, sandbox.bp,
-    keys.bp, accounts.bp, credentials.bp, sync.bp, composing.bp, drafts.bp, uploads.bp, pages.bp,
+    keys.bp, accounts.bp, credentials.bp, sync.bp, composing.bp, drafts.bp, uploads.bp, suppressions.bp, pages.bp,
 )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,9 +11,11 @@ from models.database import new_ids, run, run_values
 from models.email import RecipientState, State
 from services import blobs
 from services.errors import FieldError, InvalidInputError, TooLargeError
+from services.message_ids import new_message_id
 from services.message_size import message_size
 from services.principal import Principal
 from services.relay import Relay
+from services.suppressions import Entry
 from utils.addresses import Address, AddressError, parse_address
 from utils.clock import DAY
 from utils.mime import Attachment, HeaderError, check_content_id, check_header
@@ -85,14 +86,8 @@ def check(relay: Relay, email: NewEmail, now: int) -> Checked:
     available_at = max(email.send_at or now, now)
     sort_at = available_at + (email.priority - 1) * relay.policy.priority_step
     return Checked(
-        email, recipients, reply_to, sender, new_message_id(relay), size, available_at, sort_at
+        email, recipients, reply_to, sender, new_message_id(relay, now), size, available_at, sort_at
     )  # fmt: skip
-
-
-def new_message_id(relay: Relay) -> str:
-    """Random, with a keyed mark by which a later bounce or reply is known to be ours."""
-    unique = secrets.token_hex(10)
-    return f"<{unique}.{relay.signer.mark(unique)}@{relay.policy.message_id_domain}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +98,7 @@ class Placed:
     checked: Checked
     lane: int
     now: int
+    suppressed: dict[int, Entry] | None = None  # by position: recipients that get no mail
 
 
 def insert(emails: Sequence[Placed]) -> list[int]:
@@ -114,12 +110,19 @@ def insert(emails: Sequence[Placed]) -> list[int]:
         " expires_at, retry_count, lost_count, due_at, created_at, updated_at, has_content) VALUES {}",
         [_email_row(email_id, one) for email_id, one in zip(ids, emails, strict=True)],
     )
-    contents, recipients, tags = [], [], []
+    contents, recipients, tags, events = [], [], [], []
     for email_id, one in zip(ids, emails, strict=True):
         checked, email = one.checked, one.checked.email
         contents.append((email_id, email.html, email.text, _json(checked.reply_to), _json(email.headers)))
         for position, (kind, address) in enumerate(checked.recipients):
-            recipients.append((email_id, position, kind, address.name, address.email, RecipientState.PENDING))
+            state = (
+                RecipientState.SUPPRESSED
+                if one.suppressed and position in one.suppressed
+                else RecipientState.PENDING
+            )
+            recipients.append((email_id, position, kind, address.name, address.email, state))
+        if one.suppressed:
+            events += [(email_id, one.now, "suppressed", entry.told) for entry in one.suppressed.values()]
         tags += [(one.who.tenant, tag, email_id) for tag in email.tags]
         for position, attachment in enumerate(email.attachments):
             _attach(one.who.tenant, email_id, position, attachment)
@@ -128,6 +131,7 @@ def insert(emails: Sequence[Placed]) -> list[int]:
         "INSERT INTO recipients (email_id, position, kind, name, address, state) VALUES {}", recipients
     )
     run_values("INSERT INTO tags (tenant, tag, email_id) VALUES {} ON CONFLICT DO NOTHING", tags)
+    run_values("INSERT INTO events (email_id, at, type, detail) VALUES {}", events)
     return ids
 
 
@@ -137,7 +141,8 @@ def _email_row(email_id: int, placed: Placed) -> tuple[Any, ...]:
     return (
         email_id, who.tenant, who.user, state, email.priority, checked.available_at, checked.sort_at, placed.lane,
         email.smtp_config_id, email.subject, checked.sender.email, checked.sender.name, checked.message_id,
-        checked.size, len(checked.recipients), _json(email.tags), _json(email.metadata), email.on_unknown,
+        checked.size, len(checked.recipients) - len(placed.suppressed or ()), _json(email.tags),
+        _json(email.metadata), email.on_unknown,
         email.max_retries, email.expires_at, 0, 0, checked.available_at, now, now, True,
     )  # fmt: skip
 

@@ -49,14 +49,17 @@ OF_A_USER: dict[tuple[str, str], Any] = {
     ("GET", "/api/sync/<key:account_id>/quarantined"): None,
     ("GET", "/api/sync/task/<key:task_id>"): None,
 }
+ON_AN_OBJECT |= {(method, "/api/suppressions/<path:address>"): None for method in ("GET", "DELETE")}
 # Lists and sums: nothing of another tenant's is in them.
 LISTS = {
     ("GET", "/api/smtp-configs"), ("GET", "/api/emails"), ("GET", "/api/emails/status/<status>"), ("GET", "/api/keys"),
-    ("GET", "/api/queue"),
+    ("GET", "/api/queue"), ("GET", "/api/suppressions"), ("GET", "/api/suppressions/export"),
 }  # fmt: skip
 LISTS_OF_A_USER = {("GET", "/api/accounts"), ("GET", "/api/compose/drafts")}
 # What is made belongs to the caller's tenant, and user where it has one. An id that is the caller's choice is its own.
 MAKES = {
+    ("POST", "/api/suppressions"),
+    ("POST", "/api/suppressions/import"),
     ("POST", "/api/accounts"),
     ("POST", "/api/credentials"),
     ("PUT", "/api/credentials/<key:credential_id>"),
@@ -110,7 +113,14 @@ def belongings(service: Caller, tenant_b: Caller) -> dict[str, int]:
     config = tenant_b.post("/api/smtp-configs", CONFIG | {"name": "of tenant b"}).json["config_id"]
     email = tenant_b.post("/api/emails", EMAIL | {"subject": "of tenant b", "tags": ["b"]}).json["email_id"]
     key = tenant_b.post("/api/keys", {"name": "of tenant b"}).json["id"]
-    return {"<id:config_id>": config, "<id:email_id>": email, "<id:key_id>": key}
+    gone = tenant_b.post("/api/suppressions", {"address": "gone@example.com", "detail": "of tenant b"})
+    assert gone.status_code == 201
+    return {
+        "<id:config_id>": config,
+        "<id:email_id>": email,
+        "<id:key_id>": key,
+        "<path:address>": "gone@example.com",
+    }
 
 
 @pytest.fixture

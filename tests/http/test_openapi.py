@@ -47,7 +47,7 @@ def test_every_operation_is_whole(described: dict[str, Any]) -> None:
             assert one["security"]
         assert expected <= one["responses"].keys(), (path, method)
         if "requestBody" in one:
-            assert one["requestBody"]["content"]["application/json"]["example"]
+            assert all(body["example"] for body in one["requestBody"]["content"].values())
 
 
 def test_all_references_lead_somewhere(described: dict[str, Any]) -> None:
