@@ -131,7 +131,8 @@ def _request_body(about: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         content["example"] = about.example
     by_type = {"application/json": content}
     if about.form is not None:
-        by_type["multipart/form-data"] = {"schema": about.form}
+        example = dict.fromkeys(about.form["required"], "its bytes")
+        by_type["multipart/form-data"] = {"schema": about.form, "example": example}
     return {"required": not about.body_optional, "content": by_type}
 
 

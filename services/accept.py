@@ -66,12 +66,12 @@ class _Request:
 
 def submit(
     relay: Relay, who: Principal, email: NewEmail, now: int, key: IdempotencyKey | None = None,
-    also: Callable[[int, Checked], Answer] | None = None,
+    also: Callable[[int, Placed], Answer] | None = None,
 ) -> Answer:  # fmt: skip
     """Accept one email. ServiceError when it cannot be.
 
-    `also` is called with its id in the transaction that stores it: to store what belongs to it, and to word the answer.
-    What it raises is raised here, and nothing is stored.
+    `also` is called with its id, and what was stored, in the transaction that stores it: to store what belongs to it,
+    and to word the answer. What it raises is raised here, and nothing is stored.
     """
     before = replay(who, key, now)  # whatever has changed since, such as the time
     if before is not None:
@@ -81,7 +81,7 @@ def submit(
 
     def answer(outcomes: list[_Stored | InvalidInputError]) -> Answer:
         stored = outcomes[0]
-        return also(stored[0], checked) if also and isinstance(stored, tuple) else _one(outcomes)
+        return also(*stored) if also and isinstance(stored, tuple) else _one(outcomes)
 
     return _store(relay, _Request(who, [checked], now, key, True, answer))
 

@@ -18,7 +18,7 @@ from services.composing.uploads import Files
 from services.errors import FieldError, InvalidInputError
 from services.principal import Principal
 from services.relay import Relay
-from services.submission import Checked, NewEmail
+from services.submission import NewEmail, Placed
 
 _GONE = ("UNKNOWN_SMTP_CONFIG", "NO_SMTP_CONFIG")  # the account's config was deleted, or is no longer its own
 
@@ -80,12 +80,12 @@ def _submit(
         smtp_config_id=config.id, send_at=written.send_at,
     )  # fmt: skip
 
-    def also(email_id: int, checked: Checked) -> Answer:
+    def also(email_id: int, placed: Placed) -> Answer:
         if copies.are_wanted(account, config):
-            copies.expect(email_id, account.id, checked.available_at, now)
+            copies.expect(email_id, account.id, placed.checked.available_at, now)
         if draft is not None:
             drafts.use_up(draft)
-        return _answer(email_id, checked, now)
+        return _answer(email_id, placed)
 
     try:
         return accept.submit(relay, who, email, now, key, also)
@@ -93,7 +93,18 @@ def _submit(
         raise senders.without_smtp(account.id) if exc.code in _GONE else exc from None
 
 
-def _answer(email_id: int, checked: Checked, now: int) -> Answer:
-    status = "scheduled" if checked.available_at > now else "pending"
-    ids = {"taskId": f"email-{email_id}", "messageId": checked.message_id, "email_id": email_id}
-    return Answer(202, {**ids, "status": status})
+def _answer(email_id: int, placed: Placed) -> Answer:
+    """`suppressed` names recipients that get no mail; it stands there only where somebody is."""
+    checked = placed.checked
+    body: dict[str, Any] = {
+        "taskId": f"email-{email_id}",
+        "status": "scheduled" if checked.available_at > placed.now else "pending",
+        "messageId": checked.message_id,
+        "email_id": email_id,
+    }
+    if placed.suppressed:
+        body["suppressed"] = [
+            {"address": checked.recipients[at][1].email, "reason": entry.reason, "since": entry.created_at}
+            for at, entry in placed.suppressed.items()
+        ]
+    return Answer(202, body)

@@ -148,6 +148,29 @@ def test_it_does_not_grow_over_the_largest_message(tmp_path: Path) -> None:
         assert (response.status_code, response.json["code"]) == (413, "TOO_LARGE")
 
 
+def test_suppressed_recipients_are_named_and_get_no_mail(ann: Caller, work: str) -> None:
+    assert ann.post("/api/suppressions", {"address": "cy@example.com"}).status_code in (200, 201)
+    response = send(ann, work, cc=["cy@example.com"])
+    assert response.status_code == 202, response.json
+    (told,) = response.json["suppressed"]
+    assert (told["address"], told["reason"]) == ("cy@example.com", "manual")
+    assert told["since"] > 1_700_000_000_000
+    assert "cc" in fields_of(ann.get(f"/api/emails/{response.json['email_id']}").json)
+    saved = draft(ann, work, **MAIL | {"to": ["cy@example.com"]})
+    for refused in (
+        send(ann, work, to=["cy@example.com"]),
+        ann.post(f"/api/compose/drafts/{saved['draftId']}/send"),
+    ):
+        assert fields(refused) == {"to"}
+        assert refused.json["code"] == "RECIPIENT_SUPPRESSED"
+    assert ann.get(f"/api/compose/drafts/{saved['draftId']}").status_code == 200
+
+
+def fields_of(email: dict[str, Any]) -> set[str]:
+    """The kinds of those recipients that are suppressed."""
+    return {one["kind"] for one in email["recipient_states"] if one["state"] == "suppressed"}
+
+
 # Accounts that cannot send.
 
 
