@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from services.imap import Client, ImapError, Reason, select
 from services.imap.wire import Wire
-from services.imap_endpoints import open_account
+from services.imap_endpoints import endpoint_of, open_account
+from services.pop3 import Client as Pop3Client
 from services.relay import Relay
 from services.sync import leases, tasks
 from services.sync.leases import Claim
 from services.sync.passes import run_pass
+from services.sync.pop3_pass import run_pop3_pass
 from services.sync.run import CancelledError, LeaseLostError, Run
 from utils.clock import monotonic
 
@@ -57,7 +59,7 @@ class Performance:
             run_.adopt(self.kept)
         run_.all_flags = run_.now >= self.claim.account.full_flags_at
         try:
-            run_pass(run_)
+            self._go(run_)
         except Exception as error:
             run_.close()
             self._failed(run_, error)
@@ -74,6 +76,14 @@ class Performance:
             self._guarded(lambda: tasks.succeed(task_id, run_.counts, self.clock()))
         self._log(run_)
         return run_.take_client()
+
+    def _go(self, run_: Run) -> None:
+        if self.claim.account.protocol != "pop3":
+            run_pass(run_)
+            return
+        with Pop3Client.open(endpoint_of(self.relay, self.claim.account)) as client:
+            self._wired(client.protocol.wire)
+            run_pop3_pass(run_, client)
 
     def _open(self) -> Client:
         return open_account(self.relay, self.claim.account, on_wire=self._wired)
