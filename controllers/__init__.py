@@ -10,8 +10,10 @@ from werkzeug.routing import BaseConverter, IntegerConverter
 from controllers import (
     accounts,
     batch,
+    composing,
     credentials,
     docs,
+    drafts,
     email_actions,
     emails,
     errors,
@@ -25,7 +27,9 @@ from controllers import (
     sessions,
     smtp_config_actions,
     smtp_configs,
+    suppressions,
     sync,
+    uploads,
 )  # fmt: skip
 from controllers.access import check_all_declared, deny_undeclared
 from services.rate_limits import RateLimits
@@ -33,7 +37,8 @@ from services.relay import Relay
 
 BLUEPRINTS = (
     service.bp, emails.bp, email_actions.bp, batch.bp, smtp_configs.bp, smtp_config_actions.bp, queue.bp, sandbox.bp,
-    keys.bp, accounts.bp, credentials.bp, sync.bp, pages.bp,
+    keys.bp, accounts.bp, credentials.bp, sync.bp, composing.bp, drafts.bp, uploads.bp, suppressions.bp,
+    pages.bp,
 )  # fmt: skip
 
 

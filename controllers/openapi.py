@@ -18,7 +18,9 @@ _DESCRIPTION = (
     "A queue-driven outbound mail relay. Hand it email; it stores each one durably and delivers it through a pool of"
     " SMTP accounts, under the limits of each. Times are ISO 8601 in UTC."
 )
-_TAGS = ("Service", "Emails", "SMTP configs", "Queue", "Sandbox", "Keys", "Accounts", "Sync")
+_TAGS = (
+    "Service", "Emails", "SMTP configs", "Queue", "Sandbox", "Keys", "Accounts", "Sync", "Compose", "Suppressions",
+)  # fmt: skip
 _SECURITY = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "Bearer": {"type": "http", "scheme": "bearer", "description": "an API key or a JWT"},
@@ -35,7 +37,8 @@ _NAMING = [
 _KEY = {"type": "string", "pattern": NAME_PATTERN}
 _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "status": {"type": "string", "enum": list(get_args(Status))},
-    **dict.fromkeys(("account_id", "credential_id"), _KEY),
+    "address": {"type": "string", "minLength": 3, "maxLength": 320, "pattern": "^[^/@]+@[^/@]+$"},
+    **dict.fromkeys(("account_id", "credential_id", "draft_id", "task_id"), _KEY),
 }
 _ID = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 _ERRORS = {
@@ -72,6 +75,8 @@ def register(app: APIFlask) -> None:
                 about = operations[described["operationId"]]
                 described["parameters"] = _parameters(path, about, schemas)
                 described["responses"] = _responses(path, about)
+                if about.raw_content:
+                    described["requestBody"] = _raw_body(about)
                 if about.body is not None:
                     described["requestBody"] = _request_body(about, schemas)
                 described["security"] = [{name: []} for name in _SECURITY] if about.scope else []
@@ -124,7 +129,15 @@ def _request_body(about: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": {"$ref": _REF.format(model=about.body.__name__)}}
     if about.example is not None:
         content["example"] = about.example
-    return {"required": not about.body_optional, "content": {"application/json": content}}
+    by_type = {"application/json": content}
+    if about.form is not None:
+        by_type["multipart/form-data"] = {"schema": about.form}
+    return {"required": not about.body_optional, "content": by_type}
+
+
+def _raw_body(about: Operation) -> dict[str, Any]:
+    content = {"schema": {"type": "string"}, "example": about.example}
+    return {"required": True, "content": {about.raw_content: content}}
 
 
 def _schema(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,7 @@ class Account(Table):
     credential_id = TextField()
     smtp_config_id = IntegerField(null=True)  # made from its SMTP settings
     smtp_shares_login = BooleanField(default=False)  # that config logs in by the account's own credential
+    sent_copy = TextField(default="auto")  # always, never, or where its provider keeps none by itself
     is_sync_enabled = BooleanField(default=True)
     sync_interval = IntegerField(default=300)  # seconds
     is_enabled = BooleanField(default=True)

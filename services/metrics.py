@@ -33,6 +33,8 @@ from utils.version import VERSION
 OUTCOMES = ("sent", "retry", "failed", "unknown")
 EVENTS = (
     "unknown", "returned", "late_reply", "expired", "requeued", "resolved", "cancelled", "changed", "erased",
+    "bounced", "delayed", "delivered", "complained", "replied", "auto_replied", "suppressed", "suppression_added",
+    "stray_report", "copied", "copy_failed",
 )  # fmt: skip
 
 

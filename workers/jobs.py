@@ -13,6 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from models.database import FOR_KEY_SHARE, row, run, write
 from services import expire, promote, retention, tallies
+from services.composing import drafts, uploads
 from services.relay import Relay
 from services.sync import purge
 from services.sync import tasks as sync_tasks
@@ -99,6 +100,8 @@ class Jobs:
             retention.prune_sandbox,
             lambda: sync_tasks.prune(now_ms()),
             lambda: purge.purge_accounts(policy, now_ms()),
+            lambda: uploads.prune(now_ms()),
+            drafts.prune,
         )
         for step in steps:
             if self._stopping:

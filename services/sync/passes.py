@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from models.database import row, run
-from models.inbox import Folder
+from models.inbox import Folder, Role
 from services.imap import ImapError, Selected
 from services.sync import changes, texts
 from services.sync.arrivals import Arrived, fetch_some, fetch_window, release_quarantined
@@ -23,6 +23,7 @@ from services.sync.run import FolderChangedError, Run, log
 from services.sync.store import Stored, store
 
 WINDOW = 500  # UIDs
+NEWEST = 200  # UIDs of an inbox that come before all else
 WINDOW_ROWS = 200  # a window that brings fewer is followed by one twice as large
 LARGEST_WINDOW = 1 << 30
 ROWS_AT_ONCE = 100  # of a write job: accepting mail waits for it
@@ -56,7 +57,7 @@ def run_pass(run_: Run) -> None:
         one = _select(run_, found)
         if one is None:
             continue
-        if _try(run_, one, _update):
+        if _try(run_, one, _update) and _try(run_, one, _take_newest):
             opened.append(one)
         else:
             complete = False
@@ -143,6 +144,15 @@ _CURSORS = [
 
 
 # New mail.
+
+
+def _take_newest(run_: Run, one: Open) -> None:
+    """Of an inbox that is read for the first time, before any other folder is looked at: somebody waits for it."""
+    folder = one.folder
+    is_first = folder.uidnext_done == 1 and not folder.backfill_min_uid
+    if folder.role == Role.INBOX and is_first and one.selected.uidnext > LARGE_GAP:
+        _open_gap(run_, folder, one.selected.uidnext)
+        _take_old_window(run_, folder, NEWEST)
 
 
 def _take_new(run_: Run, one: Open) -> None:

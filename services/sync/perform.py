@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from services import reports
 from services.imap import Client, ImapError, Reason, select
 from services.imap.wire import Wire
 from services.imap_endpoints import endpoint_of, open_account
@@ -15,7 +16,7 @@ from services.sync import leases, tasks
 from services.sync.leases import Claim
 from services.sync.passes import run_pass
 from services.sync.pop3_pass import run_pop3_pass
-from services.sync.run import CancelledError, LeaseLostError, Run
+from services.sync.run import CancelledError, LeaseLostError, Looked, Run
 from utils.clock import monotonic
 
 log = logging.getLogger("mailferry.sync")
@@ -52,7 +53,7 @@ class Performance:
         """Never raises. The connection, with nobody else's hand on it, for whoever wants to keep it."""
         run_ = Run(
             self.claim.account, self.claim.lease, self.clock(), self._open, self.claim.wish, self._must_stop,
-            self._tell, self.relay.delivering,
+            self._tell, self.relay.delivering, self._look_at,
         )  # fmt: skip
         if self.kept is not None:
             self._wire = self.kept.protocol.wire
@@ -84,6 +85,9 @@ class Performance:
         with Pop3Client.open(endpoint_of(self.relay, self.claim.account)) as client:
             self._wired(client.protocol.wire)
             run_pop3_pass(run_, client)
+
+    def _look_at(self, letters: list[Looked]) -> None:
+        reports.look_at(self.relay, letters, self.clock())
 
     def _open(self) -> Client:
         return open_account(self.relay, self.claim.account, on_wire=self._wired)
