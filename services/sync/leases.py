@@ -26,7 +26,7 @@ _ASKED = (
     "EXISTS (SELECT 1 FROM sync_tasks t WHERE t.account_id = a.id AND t.finished_at IS NULL"
     " AND (t.state <> 'retry' OR a.next_sync_at <= ?))"
 )
-_DUE = f"""a.deleted_at IS NULL AND a.is_enabled AND a.protocol = 'imap' AND {_FREE}
+_DUE = f"""a.deleted_at IS NULL AND a.is_enabled AND {_FREE}
     AND (a.is_sync_enabled AND a.state = 'active' AND a.next_sync_at <= ? OR {_ASKED})"""
 
 # Found by indexes; the conditions above alone would look at every account, twice a second.

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from services import reports
 from services.imap import Client, ImapError, Reason, select
 from services.imap.wire import Wire
-from services.imap_endpoints import open_account
+from services.imap_endpoints import endpoint_of, open_account
+from services.pop3 import Client as Pop3Client
 from services.relay import Relay
 from services.sync import leases, tasks
 from services.sync.leases import Claim
 from services.sync.passes import run_pass
+from services.sync.pop3_pass import run_pop3_pass
 from services.sync.run import CancelledError, LeaseLostError, Looked, Run
 from utils.clock import monotonic
 
@@ -58,7 +60,7 @@ class Performance:
             run_.adopt(self.kept)
         run_.all_flags = run_.now >= self.claim.account.full_flags_at
         try:
-            run_pass(run_)
+            self._go(run_)
         except Exception as error:
             run_.close()
             self._failed(run_, error)
@@ -75,6 +77,14 @@ class Performance:
             self._guarded(lambda: tasks.succeed(task_id, run_.counts, self.clock()))
         self._log(run_)
         return run_.take_client()
+
+    def _go(self, run_: Run) -> None:
+        if self.claim.account.protocol != "pop3":
+            run_pass(run_)
+            return
+        with Pop3Client.open(endpoint_of(self.relay, self.claim.account)) as client:
+            self._wired(client.protocol.wire)
+            run_pop3_pass(run_, client)
 
     def _look_at(self, letters: list[Looked]) -> None:
         reports.look_at(self.relay, letters, self.clock())

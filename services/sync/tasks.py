@@ -183,10 +183,6 @@ def _names(wish: Wish) -> list[str] | None:
 
 
 def _check_ready(account: Account) -> None:
-    if account.protocol != "imap":
-        raise ConflictError(
-            "protocol: accounts of this protocol are not synced", code="PROTOCOL_NOT_SYNCED", field="protocol"
-        )
     if not account.is_enabled:
         raise ConflictError(
             "isEnabled: this account is switched off", code="ACCOUNT_DISABLED", field="isEnabled"

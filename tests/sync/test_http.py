@@ -321,11 +321,3 @@ def test_a_deleted_account_is_purged_by_retention(app: APIFlask, ann: Caller, po
     for table in ("messages", "letters", "folders", "sync_tasks"):
         assert rows(f"SELECT count(*) FROM {table}") == [(0,)]
     assert rows("SELECT id FROM accounts") == [(other,)]
-
-
-def test_an_account_of_another_protocol_is_left_alone(app: APIFlask, ann: Caller, poller: Poller) -> None:
-    account = add_account(ann, protocol="pop3", isSyncEnabled=True)
-    answer = ann.post(f"/api/sync/{account}")
-    assert (answer.status_code, answer.json["code"]) == (409, "PROTOCOL_NOT_SYNCED")
-    time.sleep(1.2)
-    assert rows("SELECT failures, lease FROM accounts") == [(0, None)]
