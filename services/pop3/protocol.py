@@ -12,7 +12,7 @@ _CODE = re.compile(r"\[([A-Za-z/-]+)\]")  # RFC 2449, 8
 
 
 class Protocol:
-    """All that is public raises ImapError alone. `rejected` is the server's -ERR, after which the connection goes on."""
+    """All that is public raises ImapError alone. `rejected` is the server's -ERR; the connection goes on after it."""
 
     def __init__(self, wire: Wire, limits: Limits) -> None:
         self.wire = wire
