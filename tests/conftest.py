@@ -19,7 +19,10 @@ SUMS = "sums"
 SPARED = (
     "tests/unit/", "tests/smtp/", "tests/test_architecture.py", "tests/http/test_bad_bodies.py",
     "tests/backup/", "tests/cli/test_backup.py", "tests/faults/",
-    "tests/e2e/test_restore_drill.py", "tests/e2e/test_benchmarks.py",
+    "tests/e2e/test_restore_drill.py", "tests/e2e/test_benchmarks.py", "tests/imap/", "tests/inbox/test_safe_html.py",
+    "tests/reports/test_real_servers.py", "tests/reports/test_corpora.py", "tests/sync/test_awkward.py",
+    "tests/sync/test_pymap.py", "tests/sync/test_kill.py", "tests/composing/test_killed.py",
+    "tests/http/test_shares.py",
 )  # fmt: skip
 
 

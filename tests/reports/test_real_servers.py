@@ -106,6 +106,7 @@ def test_postfix_tells_of_unknown_users_and_full_mailboxes(relay: Relay, mailbox
     assert state(email_id) == "sent"
 
 
+@pytest.mark.long  # Postfix takes its time
 def test_postfix_tells_of_a_delay_and_then_of_the_end(relay: Relay, mailbox: Mailbox) -> None:
     lmtp, nobody = f"lmtp:inet:127.0.0.1:{mailbox.server.lmtp}", f"smtp:[127.0.0.1]:{free_port()}"
     with postfix(example_test=lmtp, down_test=nobody) as port:
