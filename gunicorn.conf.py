@@ -25,8 +25,10 @@ from utils import logs
 from utils.clock import monotonic, now_ms
 from utils.filelock import FileLock, holder_of
 from utils.machine import host_name, pid_alive
+from utils.shares import Shares
 from workers.engine import Engine
 from workers.sandbox_server import PortTakenError, SandboxServer
+from workers.sent_copies import SentCopies
 
 try:
     settings = load()
@@ -69,6 +71,7 @@ LOCK_PATIENCE = 15.0  # seconds for the last workers of a killed daemon to notic
 DAMAGE_SECONDS = 1.0  # enough for some 500 MB; the rest is met when it is read
 
 _lock: FileLock | None = None
+_shares = Shares(2 * workers + 2)  # while workers are replaced there are more of them
 
 
 def on_starting(server: Any) -> None:
@@ -125,13 +128,23 @@ def when_ready(server: Any) -> None:
     show(settings.host, server.LISTENERS[0].getsockname()[1], env_file(), sys.stdout)
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    place = _shares.take()
+    if place is not None:
+        worker.shares, worker.place = _shares, place
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    if worker.shares is not None:
+        _shares.free(worker.place)
+
+
 def post_worker_init(worker: Any) -> None:
     """In each worker, after the fork: deliver until it is told to stop."""
     from models.database import database
 
     sys.setswitchinterval(SWITCH_SECONDS)
     relay: Relay = worker.app.wsgi().extensions["mailferry"]
-    gc.collect()
     gc.freeze()  # what is there now stays: a full collection goes through all of it, 20 ms in which nothing else runs
     if not database.shared:  # a server far away, or gone, must not make the loop wait
         worker.quick = QUICK
@@ -141,7 +154,9 @@ def post_worker_init(worker: Any) -> None:
     if relay.policy.sandbox_port is not None:
         server.start()
     engine.start()
-    worker.mailferry = (engine, server)
+    sent_copies = SentCopies(relay)
+    sent_copies.start()
+    worker.mailferry = (engine, server, sent_copies)
     threading.Thread(target=_drain_when_told, args=(worker,), name="drain", daemon=True).start()
 
 
@@ -158,6 +173,7 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def _stop(worker: Any) -> None:
     if hasattr(worker, "mailferry"):
-        engine, sandbox_server = worker.mailferry
+        engine, sandbox_server, sent_copies = worker.mailferry
+        sent_copies.stop()
         engine.drain(settings.drain_seconds)
         sandbox_server.stop()

@@ -145,6 +145,9 @@ def summed(raw: str, unread: int, emails: int, user: float, kernel: float) -> Pr
     leaves: Counter[str] = Counter()
     for line in raw.splitlines():
         stack, _, count = line.rpartition(" ")
+        if not count.isdigit():  # read while the stack changed: a name of anything, even with a line end
+            unread += 1
+            continue
         parts[part_of(stack)] += int(count)
         leaves[stack.rpartition(";")[2]] += int(count)
     sample = 1e6 / RATE / emails * (1 + unread / max(1, parts.total()))

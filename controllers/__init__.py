@@ -10,8 +10,10 @@ from werkzeug.routing import BaseConverter, IntegerConverter
 from controllers import (
     accounts,
     batch,
+    composing,
     credentials,
     docs,
+    drafts,
     email_actions,
     emails,
     errors,
@@ -27,6 +29,9 @@ from controllers import (
     sessions,
     smtp_config_actions,
     smtp_configs,
+    suppressions,
+    sync,
+    uploads,
 )  # fmt: skip
 from controllers.access import check_all_declared, deny_undeclared
 from services.rate_limits import RateLimits
@@ -34,8 +39,8 @@ from services.relay import Relay
 
 BLUEPRINTS = (
     service.bp, emails.bp, email_actions.bp, batch.bp, smtp_configs.bp, smtp_config_actions.bp, queue.bp, sandbox.bp,
-    keys.bp, accounts.bp, credentials.bp, folders.bp,
-    messages.bp, pages.bp,
+    keys.bp, accounts.bp, credentials.bp, sync.bp, folders.bp, messages.bp, composing.bp, drafts.bp, uploads.bp,
+    suppressions.bp, pages.bp,
 )  # fmt: skip
 
 
@@ -54,13 +59,20 @@ class KeyConverter(BaseConverter):
     regex = "[A-Za-z0-9._@:-]{1,100}"
 
 
+class AddressConverter(BaseConverter):
+    """An email address, which may hold a slash; without an @ it is another path."""
+
+    regex = ".+@.+"
+    part_isolating = False
+
+
 def register(app: APIFlask, *, cors_origins: tuple[str, ...] = (), trusted_proxies: int = 0) -> None:
     """Give `app` all routes. It needs a secret key, and the relay in `extensions["mailferry"]`."""
     relay: Relay = app.extensions["mailferry"]
     app.extensions["mailferry.limits"] = RateLimits(relay.policy.rate_limits)
     app.config["MAX_CONTENT_LENGTH"] = 2 * relay.policy.max_message_bytes
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
-    app.url_map.converters |= {"id": IdConverter, "key": KeyConverter}
+    app.url_map.converters |= {"id": IdConverter, "key": KeyConverter, "address": AddressConverter}
     app.url_map.merge_slashes = False
     app.ensure_sync = lambda func: func  # type: ignore[method-assign]  # asked per hook and view; none is async
     if trusted_proxies:

@@ -50,8 +50,10 @@ class Operation:
     large: bool = False
     raw_body: bool = False  # the handler reads the body itself
     body_optional: bool = False
+    raw_content: str = ""  # the type of a body that is no JSON, which the handler reads itself
     headers: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the request: name → JSON schema
     content_type: str = "application/json"  # of the answer
+    form: dict[str, Any] | None = None  # JSON schema of a multipart/form-data body that is taken as well
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from peewee import OperationalError
 
 from models.account import Account, Credential, SyncTask
-from models.composition import Draft, Suppression, Upload
+from models.composition import Draft, SentCopy, Suppression, Upload
 from models.database import QueueDatabase, Table, database
 from models.email import Attachment, Attempt, Blob, Content, Email, Event, Idempotency, Recipient, Tag
 from models.inbox import Folder, Letter, Message, Part, Quarantined, ThreadKey
@@ -23,7 +23,8 @@ TABLES: tuple[type[Table], ...] = (
     Email, Content, Recipient, Tag, Blob, Attachment, Attempt, Event, Idempotency,
     SmtpConfig, Health, Slot, Usage, Lane, Route,
     Instance, Leader, Switch, ApiKey, SandboxMessage, Total,
-    Credential, Account, SyncTask, Folder, Letter, ThreadKey, Message, Part, Quarantined, Draft, Upload, Suppression,
+    Credential, Account, SyncTask, Folder, Letter, ThreadKey, Message, Part, Quarantined,
+    Draft, Upload, SentCopy, Suppression,
 )  # fmt: skip
 
 

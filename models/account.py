@@ -68,6 +68,7 @@ class Account(Table):
     credential_id = TextField()
     smtp_config_id = IntegerField(null=True)  # made from its SMTP settings
     smtp_shares_login = BooleanField(default=False)  # that config logs in by the account's own credential
+    sent_copy = TextField(default="auto")  # always, never, or where its provider keeps none by itself
     is_sync_enabled = BooleanField(default=True)
     sync_interval = IntegerField(default=300)  # seconds
     is_enabled = BooleanField(default=True)
@@ -80,7 +81,7 @@ class Account(Table):
     instance_id = IntegerField(null=True)  # whose pass it is
     full_flags_at = BigIntegerField(
         default=0
-    )  # when all flags were last compared, for servers without CONDSTORE
+    )  # when all flags are compared again, for servers without CONDSTORE
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
     deleted_at = BigIntegerField(null=True)  # hidden at once, purged by retention

@@ -1,6 +1,8 @@
-"""What is being written, and whom mail must no longer reach."""
+"""What is being written, what of it belongs into a Sent folder, and whom mail must no longer reach."""
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 from peewee import BigIntegerField, IntegerField, JSONField, TextField
 
@@ -23,6 +25,7 @@ class Draft(Table):
     text = TextField(null=True)
     html = TextField(null=True)
     in_reply_to = TextField(null=True)  # id of a message here, or a Message-ID
+    send_at = BigIntegerField(null=True)
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
 
@@ -31,6 +34,7 @@ class Draft(Table):
 
 
 Draft.add_index(Draft.account_id, Draft.updated_at, name="drafts_account")
+Draft.add_index(Draft.tenant, Draft.user, Draft.updated_at, name="drafts_owner")
 
 
 class Upload(Table):
@@ -54,6 +58,34 @@ class Upload(Table):
 
 Upload.add_index(Upload.draft_id, Upload.position, name="uploads_draft")
 Upload.add_index(Upload.blob_id, name="uploads_blob")
+Upload.add_index(Upload.created_at, where=Upload.draft_id.is_null(), name="uploads_unowned")
+
+
+class CopyState(StrEnum):
+    WAITING = "waiting"  # for the email to be sent, or for the next try
+    DONE = "done"
+    FAILED = "failed"  # given up
+
+
+class SentCopy(Table):
+    """An email that its account's Sent folder is to hold, once, as soon as it is sent."""
+
+    email_id = IntegerField(primary_key=True)
+    account_id = TextField()
+    state = TextField(default=CopyState.WAITING)
+    next_at = BigIntegerField()  # no try before; while one is under way, when it is taken for dead
+    lease = BigIntegerField(null=True)  # token of the try that is under way
+    tries = IntegerField(default=0)
+    uid = BigIntegerField(null=True)  # where the server told it
+    error = TextField(null=True)
+    created_at = BigIntegerField()
+    finished_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "sent_copies"
+
+
+SentCopy.add_index(SentCopy.next_at, where=(SentCopy.state == CopyState.WAITING), name="sent_copies_due")
 
 
 class Suppression(Table):

@@ -11,11 +11,13 @@ from utils.addresses import AddressError, parse_address
 
 DEFAULTS: dict[str, Any] = {
     "encryption": "tls", "verify_tls": True, "is_sync_enabled": True, "sync_interval": 300, "is_enabled": True,
+    "sent_copy": "auto",
 }  # fmt: skip
 FIELDS = ("name", "email_address", "protocol", "hostname", "port", "username", *DEFAULTS)
 SPOKEN = {
     "name": "accountName", "email_address": "emailAddress", "verify_tls": "verifyTls",
     "is_sync_enabled": "isSyncEnabled", "sync_interval": "syncInterval", "is_enabled": "isEnabled",
+    "sent_copy": "sentCopy",
 }  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 

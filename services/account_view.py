@@ -43,6 +43,7 @@ def _view(account: Account, config: SmtpConfig | None) -> dict[str, Any]:
         "lastSyncAt": account.last_sync_at,
         "isSyncing": account.lease is not None,
         "isEnabled": account.is_enabled,
+        "sentCopy": account.sent_copy,
         "state": str(account.state),
         "lastError": account.last_error,
         "smtp": _smtp(config) if config else None,

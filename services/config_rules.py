@@ -12,7 +12,7 @@ from utils.addresses import AddressError, domain_of, parse_address
 DEFAULTS: dict[str, Any] = {
     "display_name": "", "username": None, "verify_tls": True, "active": True, "hourly_limit": 0, "daily_limit": 0,
     "limit_unit": "messages", "max_connections": 5, "max_messages_per_connection": 100, "weight": 1, "from_domains": [],
-    "allow_any_sender": False, "shared": False,
+    "allow_any_sender": False, "shared": False, "verp": False,
 }  # fmt: skip
 FIELDS = ("name", "email_address", "smtp_host", "smtp_port", "use_tls", "use_ssl", *DEFAULTS)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, cast
 
 from models.account import Account
 from services import credentials
 from services.imap import Client, Endpoint, ImapError, Limits, Reason
+from services.imap.wire import Wire
 from services.relay import Relay
 from utils.crypto import DecryptionError
 
 
-def open_account(relay: Relay, account: Account, limits: Limits | None = None) -> Client:
+def open_account(
+    relay: Relay,
+    account: Account,
+    limits: Limits | None = None,
+    on_wire: Callable[[Wire], None] = lambda wire: None,
+) -> Client:
     """A connection, logged in. ImapError (`auth`) while nothing is stored that logs in to it."""
-    return Client.open(endpoint_of(relay, account), limits)
+    return Client.open(endpoint_of(relay, account), limits, on_wire=on_wire)
 
 
 def endpoint_of(relay: Relay, account: Account) -> Endpoint:

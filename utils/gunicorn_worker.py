@@ -8,6 +8,8 @@ has waited longest makes room. Nor does the loop stand still for up to two secon
 A request that waits for nothing but a commit gets no thread at all. All such requests that are there are read by the
 loop and stored by one commit, which saves the hand-over of the interpreter from thread to thread: the larger part of
 their cost.
+
+A new connection is left to a worker with fewer of them, as long as that takes it at once.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from utils import hub
 from utils.clock import monotonic
 from utils.hub import Hub
+from utils.shares import Shares
 
 REQUEST_SECONDS = 30.0  # from the connection, or the answer before, to the request as far as it is gathered
 STOPPING_SECONDS = 2.0  # the same once we are told to stop
@@ -39,6 +42,9 @@ LARGEST_HEAD = 64 * 1024  # larger ones are refused here, since gunicorn would w
 SEND_BUFFER = (
     512 * 1024
 )  # bytes, as far as the kernel allows: no answer may make the loop wait for its client
+YIELD_SECONDS = 0.02  # in which a worker with fewer connections may take the next one
+YIELD_STEP = 0.0001
+IMPATIENT_SECONDS = 1.0  # in which nobody is waited for after one who did not
 QUICK_SECONDS = 0.05  # should the loop all the same read what has not come: an error, and no longer wait
 
 _LENGTHS = re.compile(rb"\r\ncontent-length:([^\r\n]*)", re.IGNORECASE)
@@ -109,11 +115,17 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     """`quick`: the request lines, with their line ends, of requests that wait for nothing but a commit."""
 
     quick: tuple[bytes, ...] = ()
+    shares: Shares | None = None  # with `place`, ours in it: set before the fork
+    place = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting: dict[Any, Inbox] = {}  # by connection, the oldest first
         self._leaving: dict[Any, float] = {}  # connections that are closed on our side, and since when
+        self._yielded = 0.0  # since when the next connection is left to others,
+        self._counts = b""  # who had these then
+        self._patient_from = 0.0
+        self._asked = False  # in this turn of the loop, to take a connection
         self._hub: Hub
 
     def init_process(self) -> None:
@@ -121,10 +133,25 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         super().init_process()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        self._tell_share()
+        asked, self._asked = self._asked, False
+        if not asked:
+            self._counts = b""  # whatever was left to others is taken
         super().wait_for_and_dispatch_events(timeout)
         self._hub.finish()
 
+    def _tell_share(self) -> None:
+        if self.shares is None:
+            return
+        if self.alive:
+            self.shares.set(self.place, self.nr_conns)
+        else:
+            self.shares.leave(self.place)
+
     def accept(self, listener: Any) -> None:
+        self._asked = True
+        if self._leaves_it_to_others():
+            return
         if self.nr_conns + len(self._leaving) >= self.worker_connections - 1:
             self._make_room()
         try:
@@ -135,6 +162,22 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self.log.warning("action=no_files_left connections=%s", self.nr_conns)
             if not self._make_room():
                 time.sleep(0.1)  # the listener stays readable: do not spin
+
+    def _leaves_it_to_others(self) -> bool:
+        """The listener stays readable, so we are asked again at once, until it is taken or our patience ends."""
+        if self.shares is None or self.nr_conns <= self.shares.fewest():
+            return False
+        now = monotonic()
+        if now < self._patient_from:
+            return False
+        counts = self.shares.counts()
+        if counts != self._counts:  # it was taken: this is another one
+            self._counts, self._yielded = counts, now
+        if now - self._yielded > YIELD_SECONDS:
+            self._counts, self._patient_from = b"", now + IMPATIENT_SECONDS
+            return False
+        time.sleep(YIELD_STEP)
+        return True
 
     def enqueue_req(self, conn: Any) -> None:
         """gunicorn calls it when a connection is new, readable, or has more in its buffer."""

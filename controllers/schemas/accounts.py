@@ -78,6 +78,10 @@ class _Settings(Camel):
     is_sync_enabled: bool | None = None
     sync_interval: SyncInterval | None = None
     is_enabled: bool | None = None
+    sent_copy: Literal["auto", "always", "never"] | None = Field(
+        None,
+        description="whether sent mail is put into the Sent folder; auto: unless its SMTP server does so",
+    )
     smtp: SmtpSettings | None = None
 
     def values(self) -> dict[str, Any]:

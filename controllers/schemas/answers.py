@@ -46,7 +46,8 @@ CONFIG = obj(
     id=ID, name=TEXT, email_address=TEXT, display_name=TEXT, smtp_host=TEXT, smtp_port=COUNT, username=or_null(TEXT),
     has_password=YES_NO, use_tls=YES_NO, use_ssl=YES_NO, verify_tls=YES_NO, active=YES_NO, daily_limit=COUNT,
     hourly_limit=COUNT, limit_unit=TEXT, max_connections=COUNT, max_messages_per_connection=COUNT, weight=COUNT,
-    from_domains=array(TEXT), allow_any_sender=YES_NO, shared=YES_NO, sent_count_hour=COUNT, sent_count_today=COUNT,
+    from_domains=array(TEXT), allow_any_sender=YES_NO, shared=YES_NO, verp=YES_NO,
+    sent_count_hour=COUNT, sent_count_today=COUNT,
     windows=obj(unit=TEXT, hour=_WINDOW, day=_WINDOW, next_free_at=or_null(TIME)),
     breaker=obj(
         state={"type": "string", "enum": ["closed", "open", "half_open"]}, until=or_null(TIME), reason=or_null(TEXT)
@@ -61,7 +62,11 @@ CONFIG_TEST = obj(
     certificate=or_null(obj(subject=TEXT, issuer=TEXT, expires_at=TIME, days_left={"type": "integer"})),
 )  # fmt: skip
 
+_SUPPRESSED = array(
+    obj(address=TEXT, reason=TEXT, since=TIME)
+)  # recipients that get no mail, where there are any
 EMAIL_CREATED = obj(message=TEXT, email_id=ID)
+EMAIL_CREATED["properties"]["suppressed"] = _SUPPRESSED
 EMAIL_SUMMARY = obj(id=ID, subject=TEXT, status=TEXT, priority=COUNT, retry_count=COUNT, created_at=TIME)
 EMAIL = obj(
     **EMAIL_SUMMARY["properties"], recipients=array(TEXT), cc=array(TEXT), bcc=array(TEXT), sender=or_null(TEXT),
@@ -70,7 +75,7 @@ EMAIL = obj(
 )  # fmt: skip
 EMAILS = obj(emails=array(EMAIL_SUMMARY), next_cursor=or_null(TEXT))
 _RESULT = obj(index=COUNT)
-_RESULT["properties"] |= {"email_id": ID, "error": ANY}
+_RESULT["properties"] |= {"email_id": ID, "error": ANY, "suppressed": _SUPPRESSED}
 BATCH = obj(results=array(_RESULT), accepted=COUNT, rejected=COUNT)
 CAUGHT = obj(id=ID, received_at=TIME, envelope=ANY, subject=TEXT, size=COUNT)
 CAUGHT_WHOLE = obj(
@@ -96,6 +101,7 @@ ACCOUNT = obj(
     protocol={"type": "string", "enum": ["imap", "pop3"]}, hostname=TEXT, port=COUNT, encryption=_ENCRYPTION,
     verifyTls=YES_NO, username=TEXT, credentialId=TEXT, isSyncEnabled=YES_NO, syncInterval=COUNT,
     lastSyncAt=or_null(MOMENT), isSyncing=YES_NO, isEnabled=YES_NO,
+    sentCopy={"type": "string", "enum": ["auto", "always", "never"]},
     state={"type": "string", "enum": ["active", "needs_credentials", "needs_reauth"]}, lastError=or_null(TEXT),
     smtp=or_null(_SMTP), createdAt=MOMENT, updatedAt=MOMENT,
 )  # fmt: skip
@@ -137,3 +143,30 @@ MESSAGE_DETAIL = obj(
     people=obj(**{"from": _PEOPLE}, to=_PEOPLE, cc=_PEOPLE, bcc=_PEOPLE),
     headers={"type": "object", "additionalProperties": TEXT}, attachments=array(ATTACHMENT),
 )  # fmt: skip
+_SYNC_STATE: Schema = {
+    "type": "string",
+    "enum": ["pending", "started", "success", "failure", "retry", "cancelled"],
+}
+SYNC_STARTED = obj(
+    taskId=TEXT, syncId=TEXT, accountId=TEXT, status=_SYNC_STATE, startedAt=MOMENT, estimatedCompletionAt=MOMENT,
+    message=TEXT, progressMessage=TEXT,
+)  # fmt: skip
+_SYNC_RESULT = obj(
+    messagesAdded=COUNT, messagesMoved=COUNT, messagesUpdated=COUNT, messagesRemoved=COUNT,
+    messagesQuarantined=COUNT, foldersSync=COUNT,
+)  # fmt: skip
+SYNC_TASK = obj(
+    taskId=TEXT, syncId=TEXT, accountId=TEXT, status=_SYNC_STATE, progress=COUNT, progressMessage=TEXT,
+    result=or_null(_SYNC_RESULT), error=or_null(TEXT), createdAt=MOMENT, startedAt=or_null(MOMENT),
+    finishedAt=or_null(MOMENT), estimatedCompletionAt=or_null(MOMENT),
+)  # fmt: skip
+QUARANTINED = obj(
+    messages=array(obj(folderId=ID, folder=TEXT, uid=COUNT, reason=TEXT, createdAt=MOMENT)), pagination=PAGINATION
+)  # fmt: skip
+
+SUPPRESSION = obj(
+    address=TEXT, reason={"type": "string", "enum": ["hard_bounce", "complaint", "manual"]}, detail=TEXT,
+    email_id=or_null(ID), created_at=TIME,
+)  # fmt: skip
+SUPPRESSIONS = obj(suppressions=array(SUPPRESSION), next_cursor=or_null(TEXT))
+IMPORTED = obj(added=COUNT, present=COUNT, failed=COUNT, rejected=array(obj(line=COUNT, message=TEXT)))

@@ -52,6 +52,10 @@ class _Settings(Strict):
     allow_any_sender: bool | None = None
     shared: bool | None = Field(None, description="of the service's own: tenants may send through it")
 
+    verp: bool | None = Field(
+        None, description="its mailbox takes mail for local+anything: bounces then come to a marked address"
+    )
+
     def values(self) -> dict[str, object]:
         """What was given, in the service's words: null takes a limit, a login or a display name away."""
         given = self.model_dump(exclude_unset=True)

@@ -60,6 +60,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         credential_id = TextField()
         smtp_config_id = IntegerField(null=True)
         smtp_shares_login = BooleanField(default=False)
+        sent_copy = TextField(default="auto")
         is_sync_enabled = BooleanField(default=True)
         sync_interval = IntegerField(default=300)
         is_enabled = BooleanField(default=True)
@@ -258,6 +259,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         text = TextField(null=True)
         html = TextField(null=True)
         in_reply_to = TextField(null=True)
+        send_at = BigIntegerField(null=True)
         created_at = BigIntegerField()
         updated_at = BigIntegerField()
 
@@ -265,6 +267,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             table_name = "drafts"
 
     Draft.add_index(Draft.account_id, Draft.updated_at, name="drafts_account")
+    Draft.add_index(Draft.tenant, Draft.user, Draft.updated_at, name="drafts_owner")
 
     class Upload(Base):
         id = TextField(primary_key=True)
@@ -284,6 +287,24 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
 
     Upload.add_index(Upload.draft_id, Upload.position, name="uploads_draft")
     Upload.add_index(Upload.blob_id, name="uploads_blob")
+    Upload.add_index(Upload.created_at, where=Upload.draft_id.is_null(), name="uploads_unowned")
+
+    class SentCopy(Base):
+        email_id = IntegerField(primary_key=True)
+        account_id = TextField()
+        state = TextField(default="waiting")
+        next_at = BigIntegerField()
+        lease = BigIntegerField(null=True)
+        tries = IntegerField(default=0)
+        uid = BigIntegerField(null=True)
+        error = TextField(null=True)
+        created_at = BigIntegerField()
+        finished_at = BigIntegerField(null=True)
+
+        class Meta:
+            table_name = "sent_copies"
+
+    SentCopy.add_index(SentCopy.next_at, where=(SentCopy.state == "waiting"), name="sent_copies_due")
 
     class Suppression(Base):
         id = IdField()
@@ -311,6 +332,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             Quarantined,
             Draft,
             Upload,
+            SentCopy,
             Suppression,
         ]
     )
@@ -324,7 +346,7 @@ def down(migrator: SchemaMigrator, db: Database) -> None:
         db.execute_sql("DROP TABLE words")
     for table in (
         "letters", "thread_keys", "credentials", "accounts", "sync_tasks", "folders", "messages", "parts",
-        "quarantined", "drafts", "uploads", "suppressions",
+        "quarantined", "drafts", "uploads", "sent_copies", "suppressions",
     ):  # fmt: skip
         db.execute_sql(f"DROP TABLE {table}")
     db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN account_id")

@@ -36,12 +36,23 @@ class Client:
     def __init__(self, protocol: Protocol, capabilities: frozenset[str]) -> None:
         self.protocol = protocol
         self.capabilities = capabilities
+        self.qresync = False  # whether VANISHED may be asked for: see reading.enable_qresync
 
     @classmethod
-    def open(cls, endpoint: Endpoint, limits: Limits | None = None, on_step: OnStep = _ignore) -> Client:
-        """Connect to no address that its owner may not use, agree on TLS, log in."""
+    def open(
+        cls,
+        endpoint: Endpoint,
+        limits: Limits | None = None,
+        on_step: OnStep = _ignore,
+        on_wire: Callable[[Wire], None] = lambda wire: None,
+    ) -> Client:
+        """Connect to no address that its owner may not use, agree on TLS, log in.
+
+        `on_wire` gets the connection as soon as there is one: another thread may have to abort it.
+        """
         limits = limits or Limits()
         wire = _connected(endpoint, limits, on_step)
+        on_wire(wire)
         try:
             return cls._greeted(wire, endpoint, limits, on_step)
         except BaseException:

@@ -14,7 +14,7 @@ from .protocol import Protocol
 
 # RFC 5530, and what the large providers say: the server is busy or broken, and the password may well be good.
 _NOT_NOW = {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN", "OVERQUOTA"}
-_NOT_NOW_TEXT = re.compile(
+NOT_NOW_TEXT = re.compile(
     r"too many|try again|temporar|unavailable|rate limit|throttl|server busy|internal error|simultaneous",
     re.IGNORECASE,
 )
@@ -29,7 +29,7 @@ def log_in(protocol: Protocol, endpoint: Endpoint, capabilities: Collection[str]
             raise ImapError(Reason.AUTH, "no password is stored")
         return _password(protocol, endpoint.username, endpoint.password, capabilities)
     except ImapError as error:
-        secrets = _secrets(endpoint)
+        secrets = secrets_of(endpoint)
         raise ImapError(error.reason, blot(error.detail, secrets), error.code) from None
 
 
@@ -67,7 +67,7 @@ def _authenticate(protocol: Protocol, mechanism: str, reply: bytes) -> None:
 
 
 def _judged(error: ImapError) -> ImapError:
-    if error.reason is not Reason.REJECTED or error.code in _NOT_NOW or _NOT_NOW_TEXT.search(error.detail):
+    if error.reason is not Reason.REJECTED or error.code in _NOT_NOW or NOT_NOW_TEXT.search(error.detail):
         return error
     return ImapError(Reason.AUTH, error.detail, error.code)
 
@@ -76,7 +76,7 @@ def _quoted(text: str) -> bytes:
     return b'"' + text.encode().replace(b"\\", rb"\\").replace(b'"', rb"\"") + b'"'
 
 
-def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
+def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:
     plain = [one for one in (endpoint.password, endpoint.token) if one]
     sasl = [
         base64.b64encode(text.encode("utf-8", "replace")).decode()

@@ -13,6 +13,7 @@ from .errors import ImapError, Reason
 from .grammar import Piece, items, values
 from .wire import Wire
 
+DONE_SECONDS = 10.0  # for the end of an IDLE: a connection that was forgotten on the way never answers
 _MORE = {"ENABLE": ("AUTH", "SELECTED"), "MOVE": ("SELECTED",), "ID": ("NONAUTH", "AUTH", "SELECTED")}
 imaplib.Commands.update({name: states for name, states in _MORE.items() if name not in imaplib.Commands})
 
@@ -47,6 +48,7 @@ class Protocol(imaplib.IMAP4):
     def __init__(self, wire: Wire, limits: Limits) -> None:
         self.wire = wire
         self.limits = limits
+        self._idle_tag = b""
         with translated(wire, "the greeting"):
             super().__init__("")
         self.debug = 0
@@ -116,20 +118,30 @@ class Protocol(imaplib.IMAP4):
         return frozenset(b" ".join(told).decode("ascii", "replace").upper().split())
 
     def wait_for_news(self, seconds: float) -> bool:
-        """Wait for news of the selected folder; whether there were any. At most some 9 minutes: NAT forgets us."""
+        """IDLE in the selected folder (RFC 2177); whether anything happened within that time."""
+        self.begin_idle()
+        with translated(self.wire, "IDLE"):
+            self.wire.waits(seconds)
+        return self.end_idle()
+
+    def begin_idle(self) -> None:
+        """From here on the server may speak at any time; `end_idle` before any other command."""
         self._start(self.limits.greeting)
         with translated(self.wire, "IDLE"):
-            tag = self._new_tag()
+            tag = self._idle_tag = self._new_tag()
             self.wire.send(tag + b" IDLE\r\n")
             while self._get_response():  # until the +
                 if self.tagged_commands[tag] is not None:
                     raise rejected("IDLE", "the server would not idle")
-            news = self.wire.waits(seconds)
-            self.wire.begin(self.limits.greeting)
+
+    def end_idle(self) -> bool:
+        """Whether there was news."""
+        with translated(self.wire, "IDLE"):
+            self.wire.begin(min(self.limits.greeting, DONE_SECONDS))
             self.wire.send(b"DONE\r\n")
-            self._command_complete("IDLE", tag)
+            self._command_complete("IDLE", self._idle_tag)
         found = self._untagged()
-        return news and any(name in found for name in ("EXISTS", "EXPUNGE", "FETCH", "VANISHED"))
+        return any(name in found for name in ("EXISTS", "EXPUNGE", "FETCH", "VANISHED"))
 
     def _start(self, limit: float | None) -> None:
         if self.wire.closed:

@@ -90,6 +90,10 @@ class Wire:
         except (OSError, ValueError) as error:
             raise self.fail(Reason.CLOSED, "the connection was closed") from error
 
+    def fileno(self) -> int:
+        """To be polled; -1 once it is closed."""
+        return self._sock.fileno()
+
     def fail(self, reason: Reason, detail: str) -> ImapError:
         """Close, and make the error to raise."""
         self.close()

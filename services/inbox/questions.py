@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 MOST_TERMS = 24
-_TERM = re.compile(r'(?<!\S)(-?)(?:"([^"]*)"?|(\S+))')
+_TERM = re.compile(r'(?<!\S)(-?)(?:"([^"]*)"?(\*?)|(\S+))')
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -25,9 +25,9 @@ class Term:
 def terms_of(question: str) -> list[Term]:
     """Nothing but minus signs finds nothing, so then there are none."""
     found = []
-    for minus, quoted, bare in _TERM.findall(question)[: 4 * MOST_TERMS]:
+    for minus, quoted, star, bare in _TERM.findall(question)[: 4 * MOST_TERMS]:
         words = tuple(_WORD.findall(quoted or bare))
         if words:
-            found.append(Term(words, bare.endswith("*"), bool(minus)))
+            found.append(Term(words, bool(star) or bare.endswith("*"), bool(minus)))
     found = found[:MOST_TERMS]
     return found if any(not one.without for one in found) else []

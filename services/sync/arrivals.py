@@ -11,11 +11,12 @@ from models.inbox import Folder
 from services.imap import Client, ImapError, Reason, fetch
 from services.imap.grammar import compact
 from services.imap.reading import body_of, internal_date
-from services.sync.bodies import text_parts
+from services.sync.bodies import wanted_parts
 from services.sync.headers import LONGEST_HEADER, Headers, read_headers
 from services.sync.identity import server_ids
 from services.sync.run import PassEndedError, Run, log
 from services.sync.structure import Leaf, leaves
+from utils.clock import politely
 
 TRUSTED_FAILURES = 2  # passes that failed in a row, after which a lost connection may be a message's doing
 # The server is in trouble, or busy: no message is to blame.
@@ -38,7 +39,8 @@ class Arrived:
 
     @property
     def has_text(self) -> bool:
-        return bool(text_parts(self.parts))
+        """Whether there is more to fetch."""
+        return bool(wanted_parts(self.parts))
 
 
 def fetch_window(run_: Run, folder: Folder, first: int, last: int) -> list[Arrived]:
@@ -127,7 +129,7 @@ def _items(client: Client) -> str:
 def _arrived(run_: Run, folder: Folder, told: dict[int, dict[bytes, Any]]) -> list[Arrived]:
     """Without those that only spoke up in between: a change of flags comes unasked."""
     found = []
-    for uid, one in sorted(told.items()):
+    for uid, one in politely(sorted(told.items()), run_.others):
         if b"BODYSTRUCTURE" not in one and b"RFC822.SIZE" not in one:
             continue
         try:

@@ -7,6 +7,7 @@ are compared each time and those of all now and then, and UIDs are compared when
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,7 +58,7 @@ def _update_flags(run_: Run, folder: Folder, selected: Selected, held: Held, uns
     if selected.modseq is not None and since and not run_.wish.full:
         if selected.modseq == since:
             return set()
-        more = " VANISHED" if run_.qresync else ""
+        more = " VANISHED" if run_.client.qresync else ""
         return _compare_flags(run_, folder, held, f"CHANGEDSINCE {since}{more}")
     everything = run_.all_flags or run_.wish.full or selected.modseq is not None
     if not everything and unseen is not None and unseen != _unread(folder):
@@ -132,7 +133,7 @@ def _compare_uids(run_: Run, folder: Folder, selected: Selected, held: Held) -> 
     for at in range(0, max(len(held), 1), AT_ONCE):
         run_.check()
         some = held[at : at + AT_ONCE]
-        high = some[-1] if at + AT_ONCE < len(held) else max(last, low)
+        high = some[-1] if at + AT_ONCE < len(held) else max(last, low, *some[-1:])
         there = {uid for one in existing(client, low, high) for uid in one}
         gone += [uid for uid in some if uid not in there]
         lacking += sorted(uid for uid in there - known if not _is_to_come(folder, uid))
@@ -149,13 +150,16 @@ def _is_to_come(folder: Folder, uid: int) -> bool:
 
 
 def _adds_up(client: Client, folder: Folder, selected: Selected, held: Held) -> bool:
-    """As many as the server has, beside the new ones: then they are the same, since there are no others here."""
+    """As many as the server has, beside the new ones: then they are the same, since there are no others here. Some of
+    the new ones may be here already: we have put them there ourselves."""
     if folder.backfill_min_uid:
         return False
-    new = 0
+    new: list[range] = []
     if selected.uidnext > folder.uidnext_done:
-        new = sum(len(one) for one in existing(client, folder.uidnext_done, selected.uidnext - 1))
-    return selected.exists - new == len(held)
+        new = existing(client, folder.uidnext_done, selected.uidnext - 1)
+    ahead = held[bisect_left(held, folder.uidnext_done) :]
+    count = selected.exists - sum(len(one) for one in new)
+    return count == len(held) - len(ahead) and all(any(uid in one for one in new) for uid in ahead)
 
 
 def bury(run_: Run, folder: Folder, uids: Sequence[int]) -> None:

@@ -58,7 +58,7 @@ def read_headers(raw: bytes) -> Headers:
         subject=decoded(_first(parsed, "Subject"))[:LONGEST_TEXT],
         sender=sender[0] if sender else None,
         recipients={kind: found for kind, name in kinds.items() if (found := _people(parsed, name))},
-        sent_at=_date(_first(parsed, "Date")),
+        sent_at=sent_date(_first(parsed, "Date")),
     )
 
 
@@ -117,7 +117,8 @@ def _people(parsed: Parsed, name: str) -> list[Person]:
     return [one for one in people if any(one)][:MOST_PEOPLE]
 
 
-def _date(text: str) -> int | None:
+def sent_date(text: str) -> int | None:
+    """ms since the epoch, of a date as in RFC 5322; None for what is none."""
     try:
         told = parsedate_tz(text)
         at = round(mktime_tz(told) * 1000) if told else None

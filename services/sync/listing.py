@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from models.database import rows, run
 from models.inbox import Folder, Role
 from services.imap import ImapError, Listed, Status, fetch, select
-from services.sync.erase import erase_folder
+from services.sync.erase import PER_JOB, erase_content, erase_folder
 from services.sync.identity import IDENTITY_ITEMS, identity_of
-from services.sync.run import Run, is_folder_gone, log
+from services.sync.run import Run, log
 
 MISSED_BEFORE_GONE = 2  # passes in a row
 SAMPLES = 3  # messages by which a renamed folder is known
@@ -29,15 +29,27 @@ class Found:
 
 def take_stock(run_: Run) -> list[Found]:
     """One LIST, with a STATUS for each folder where the server does not tell both at once; then the rows."""
-    listed = [_with_status(run_, one) for one in run_.client.folders()]
+    listed = [_with_status(run_, one) for one in _listed(run_)]
     known = {bytes(one.raw_name): one for one in Folder.select().where(Folder.account_id == run_.account.id)}
     names = {one.raw_name for one in listed}
     missing = [one for name, one in known.items() if name not in names]
     new = [one for one in listed if one.raw_name not in known]
     renamed = _renames(run_, missing, new) if missing and new else {}
-    run_.commit(lambda: _store(run_, listed, known, renamed))
+    for folder_id in run_.commit(lambda: _store(run_, listed, known, renamed)):
+        _erase(run_, folder_id)
     found = {bytes(one.raw_name): one for one in Folder.select().where(Folder.account_id == run_.account.id)}
     return [Found(found[one.raw_name], one) for one in listed if one.raw_name in found]
+
+
+def _listed(run_: Run) -> list[Listed]:
+    """A connection that was kept may have died unnoticed: that is no failure of the server."""
+    try:
+        return run_.client.folders()
+    except ImapError:
+        if not run_.adopted or run_.client_lives:
+            raise
+        run_.adopted = False
+        return run_.client.folders()
 
 
 def _with_status(run_: Run, listed: Listed) -> Listed:
@@ -46,7 +58,7 @@ def _with_status(run_: Run, listed: Listed) -> Listed:
     try:
         return replace(listed, status=run_.client.status(listed.raw_name))
     except ImapError as error:
-        if is_folder_gone(error):
+        if run_.concerns_folder(error):
             return listed  # SELECT will tell
         raise
 
@@ -87,7 +99,16 @@ def _holds_the_same(run_: Run, folder: Folder, listed: Listed) -> bool:
     return any(same) and all(same[at] or samples[at][0] not in there for at in range(len(same)))
 
 
-def _store(run_: Run, listed: list[Listed], known: dict[bytes, Folder], renamed: dict[bytes, Folder]) -> None:
+def _erase(run_: Run, folder_id: int) -> None:
+    while run_.commit(lambda: erase_content(run_.account.id, folder_id)) >= PER_JOB:
+        run_.check()
+    run_.commit(lambda: erase_folder(folder_id))
+
+
+def _store(
+    run_: Run, listed: list[Listed], known: dict[bytes, Folder], renamed: dict[bytes, Folder]
+) -> list[int]:
+    """Returns the folders that are gone for good."""
     for folder in renamed.values():
         known.pop(bytes(folder.raw_name), None)
     # Two names may have been swapped: each gets out of the other's way first.
@@ -100,11 +121,9 @@ def _store(run_: Run, listed: list[Listed], known: dict[bytes, Folder], renamed:
         else:
             _update(held, one)
     for gone in known.values():
-        if gone.missed + 1 >= MISSED_BEFORE_GONE:
-            erase_folder(run_.account.id, gone.id)
-        else:
-            run("UPDATE folders SET missed = missed + 1 WHERE id = ?", gone.id)
+        run("UPDATE folders SET missed = missed + 1 WHERE id = ?", gone.id)
     _set_parents(run_.account.id)
+    return [gone.id for gone in known.values() if gone.missed + 1 >= MISSED_BEFORE_GONE]
 
 
 def _insert(run_: Run, listed: Listed) -> None:

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from models.database import row, run
-from models.inbox import Folder
+from models.inbox import Folder, Role
 from services.imap import ImapError, Selected
 from services.sync import changes, texts
 from services.sync.arrivals import Arrived, fetch_some, fetch_window, release_quarantined
-from services.sync.bodies import text_parts
+from services.sync.bodies import wanted_parts
 from services.sync.erase import PER_JOB, erase_former, erase_gone
 from services.sync.listing import Found, order, take_stock
-from services.sync.run import FolderChangedError, Run, is_folder_gone, log
+from services.sync.run import FolderChangedError, Run, log
 from services.sync.store import Stored, store
 
 WINDOW = 500  # UIDs
+NEWEST = 200  # UIDs of an inbox that come before all else
 WINDOW_ROWS = 200  # a window that brings fewer is followed by one twice as large
 LARGEST_WINDOW = 1 << 30
+ROWS_AT_ONCE = 100  # of a write job: accepting mail waits for it
 LARGE_GAP = 1_000  # UIDs; what is older than so many new ones is fetched after what is new elsewhere
 
 
@@ -51,10 +54,13 @@ def run_pass(run_: Run) -> None:
     complete = run_.wish.folders is None
     opened = []
     for found in due:
-        if (one := _open(run_, found)) is None:
-            complete = False
-        else:
+        one = _select(run_, found)
+        if one is None:
+            continue
+        if _try(run_, one, _update) and _try(run_, one, _take_newest):
             opened.append(one)
+        else:
+            complete = False
     for step in (_take_new, _take_old):
         done = [one for one in opened if _try(run_, one, step)]
         complete &= len(done) == len(opened)
@@ -85,39 +91,41 @@ def _expected(found: Found) -> int:
 
 
 def _try(run_: Run, one: Open, step: Step) -> bool:
-    """A folder that is deleted or made anew meanwhile is the next pass's."""
+    """A folder that is deleted or made anew meanwhile, or that the server fails for, is the next pass's."""
     try:
         step(run_, one)
         return True
     except FolderChangedError:
         return False
     except ImapError as error:
-        if is_folder_gone(error) and run_.client.is_open:
-            log.info(
-                "action=folder_skipped account=%s folder=%s why=%s", run_.account.id, one.folder.id, error
-            )
+        if run_.concerns_folder(error):
+            _log_skipped(run_, one.folder, error)
             return False
         raise
 
 
-def _open(run_: Run, found: Found) -> Open | None:
-    """Select it, and bring what is here up to date."""
+def _select(run_: Run, found: Found) -> Open | None:
+    """None: it was deleted just now, is broken, or we may not look into it. That holds up nothing."""
     run_.check()
     folder = found.folder
     try:
         selected = run_.select(folder)
     except ImapError as error:
-        if is_folder_gone(error):
+        if run_.concerns_folder(error):
+            _log_skipped(run_, folder, error)
             return None
         raise
     if folder.uidvalidity != selected.uidvalidity:
         _begin_anew(run_, folder, selected)
-    one = Open(found, folder, selected)
+    return Open(found, folder, selected)
 
-    def update(run_: Run, one: Open) -> None:
-        changes.update(run_, folder, selected, found.status.unseen)
 
-    return one if _try(run_, one, update) else None
+def _update(run_: Run, one: Open) -> None:
+    changes.update(run_, one.folder, one.selected, one.found.status.unseen)
+
+
+def _log_skipped(run_: Run, folder: Folder, error: ImapError) -> None:
+    log.warning("action=folder_skipped account=%s folder=%s why=%s", run_.account.id, folder.id, error)
 
 
 def _begin_anew(run_: Run, folder: Folder, selected: Selected) -> None:
@@ -136,6 +144,15 @@ _CURSORS = [
 
 
 # New mail.
+
+
+def _take_newest(run_: Run, one: Open) -> None:
+    """Of an inbox that is read for the first time, before any other folder is looked at: somebody waits for it."""
+    folder = one.folder
+    is_first = folder.uidnext_done == 1 and not folder.backfill_min_uid
+    if folder.role == Role.INBOX and is_first and one.selected.uidnext > LARGE_GAP:
+        _open_gap(run_, folder, one.selected.uidnext)
+        _take_old_window(run_, folder, NEWEST)
 
 
 def _take_new(run_: Run, one: Open) -> None:
@@ -185,20 +202,23 @@ def _take_old_window(run_: Run, folder: Folder, size: int) -> int:
 
 
 def _store(run_: Run, folder: Folder, arrived: list[Arrived]) -> None:
-    """Rows and cursor at once; then the text of what is new."""
-
-    def job() -> Stored:
-        done = store(run_, folder, arrived)
-        folder.save(only=_CURSORS)
-        return done
-
-    done = run_.commit(job)
-    run_.counts.added += done.added
-    run_.counts.moved += done.moved
+    """Rows, and with the last of them the cursor; then the text of what is new."""
+    wanting = []
+    for at in range(0, max(len(arrived), 1), ROWS_AT_ONCE):
+        some = arrived[at : at + ROWS_AT_ONCE]
+        done = run_.commit(partial(_store_some, run_, folder, some, at + ROWS_AT_ONCE >= len(arrived)))
+        run_.counts.added += done.added
+        run_.counts.moved += done.moved
+        wanting += [(letter_id, one.uid, wanted_parts(one.parts)) for letter_id, one in done.wanting]
     run_.progress(folder.name, len(arrived))
-    texts.fetch_texts(
-        run_, folder, [(letter_id, one.uid, text_parts(one.parts)) for letter_id, one in done.wanting]
-    )
+    texts.fetch_texts(run_, folder, wanting)
+
+
+def _store_some(run_: Run, folder: Folder, arrived: list[Arrived], last: bool) -> Stored:
+    done = store(run_, folder, arrived)
+    if last:
+        folder.save(only=_CURSORS)
+    return done
 
 
 # The end.

@@ -10,7 +10,7 @@ from typing import TypeVar
 from models.account import Account
 from models.database import FOR_KEY_SHARE, row, write
 from models.inbox import Folder
-from services.imap import Client, ImapError, Selected, select
+from services.imap import Client, ImapError, Reason, Selected, select
 from services.imap.reading import enable_qresync
 
 T = TypeVar("T")
@@ -56,13 +56,22 @@ class Counts:
     bodies: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A letter whose text has come. `parts`: what a report holds beside it, (type, bytes without their encoding)."""
+
+    letter_id: int
+    parts: tuple[tuple[str, bytes], ...] = ()
+
+
 def _quiet(folder: str, done: int, total: int) -> None:
     pass
 
 
 @dataclass(slots=True)
 class Run:
-    """`now`: when it began. `stop` is asked between steps; `look_at` gets the ids of letters whose text has come."""
+    """`now`: when it began. `stop` is asked between steps; `look_at` gets the letters whose
+    text has come, inside the write job that stores it."""
 
     account: Account
     lease: int
@@ -71,16 +80,17 @@ class Run:
     wish: Wish = field(default_factory=Wish)
     stop: Callable[[], bool] = lambda: False
     report: Report = _quiet
-    look_at: Callable[[list[int]], None] = lambda letters: None
+    others: Callable[[], bool] = lambda: False  # whether other work should get its turn now and then
+    look_at: Callable[[list[Looked]], None] = lambda letters: None
     counts: Counts = field(default_factory=Counts)
     selected_id: int | None = None
-    qresync: bool = False
     all_flags: bool = False  # compare those of every message, where the server cannot tell what changed
     lacking: dict[int, list[int]] = field(
         default_factory=dict
     )  # by folder, UIDs below the cursor that are not here
     expected: int = 0  # messages to come, as far as the server's counters tell
     arrived: int = 0
+    adopted: bool = False  # the connection is one of before
     _client: Client | None = None
     _opened: int = 0
 
@@ -91,12 +101,24 @@ class Run:
             self._opened += 1
             self.selected_id = None
             self._client = self.open()
-            self.qresync = enable_qresync(self._client)
+            self._client.qresync = enable_qresync(self._client)
         return self._client
+
+    def adopt(self, client: Client) -> None:
+        """A connection of before."""
+        self._client, self._opened, self.adopted = client, 1, True
+
+    @property
+    def client_lives(self) -> bool:
+        return self._client is not None and self._client.is_open
 
     @property
     def may_reopen(self) -> bool:
         return self._opened < MOST_CONNECTIONS
+
+    def concerns_folder(self, error: ImapError) -> bool:
+        """The server answers, but not for this folder: it is gone, broken, or none of ours. The others go on."""
+        return error.reason is Reason.REJECTED and self.client_lives
 
     def take_client(self) -> Client | None:
         """For whoever keeps it from here on."""
@@ -148,8 +170,3 @@ class Run:
 
 class FolderChangedError(Exception):
     """It has other UIDs than when we began: the next pass takes it up afresh."""
-
-
-def is_folder_gone(error: ImapError) -> bool:
-    """The server knows no folder of that name any more; all else is well."""
-    return error.is_answer and error.code in ("", "NONEXISTENT", "TRYCREATE", "CANNOT", "NOPERM")

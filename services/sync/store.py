@@ -66,7 +66,8 @@ def _present(folder: Folder, arrived: Sequence[Arrived]) -> set[int]:
         found |= {
             uid
             for (uid,) in rows(
-                f"SELECT uid FROM messages WHERE folder_id = ? AND uidvalidity = ? AND uid IN ({marks(len(some))})",
+                "SELECT uid FROM messages WHERE folder_id = ? AND uidvalidity = ? AND gone_at IS NULL"
+                f" AND uid IN ({marks(len(some))})",
                 folder.id, folder.uidvalidity, *some,
             )
         }  # fmt: skip

@@ -105,15 +105,17 @@ def _parameters(values: Any) -> dict[str, str]:
 def _filename(parameters: dict[str, str], name: str) -> str:
     """RFC 2231, in pieces or not; RFC 2047, which is wrong there and common."""
     if f"{name}*" in parameters:
-        return _named(_extended(parameters[f"{name}*"]))
+        return plain_name(_extended(parameters[f"{name}*"]))
     pieces: list[tuple[bool, str]] = []
     while (piece := _piece(parameters, f"{name}*{len(pieces)}")) is not None and len(pieces) < 100:
         pieces.append(piece)
     if any(coded for coded, _ in pieces):
-        return _named(_extended("".join(text if coded else quote(text, safe="'") for coded, text in pieces)))
+        return plain_name(
+            _extended("".join(text if coded else quote(text, safe="'") for coded, text in pieces))
+        )
     if pieces:
-        return _named("".join(text for _, text in pieces))
-    return _named(decoded(parameters.get(name, "")))
+        return plain_name("".join(text for _, text in pieces))
+    return plain_name(decoded(parameters.get(name, "")))
 
 
 def _piece(parameters: dict[str, str], name: str) -> tuple[bool, str] | None:
@@ -131,7 +133,7 @@ def _extended(text: str) -> str:
         return raw.decode("utf-8", "replace")
 
 
-def _named(text: str) -> str:
+def plain_name(text: str) -> str:
     """A name alone: no folders, no control characters."""
     plain = "".join(char for char in clean(text) if char.isprintable())
     return plain.replace("\\", "/").rsplit("/", 1)[-1].strip()[:LONGEST_NAME]

@@ -12,9 +12,10 @@ from services.imap import ImapError, fetch
 from services.imap.grammar import compact
 from services.imap.reading import body_of
 from services.sync.arrivals import fetch_some, may_be_a_message, set_aside
-from services.sync.bodies import LARGEST, body_from, text_parts
-from services.sync.run import Run
+from services.sync.bodies import Body, body_from, limit_of, undo, wanted_parts
+from services.sync.run import Looked, Run
 from services.sync.structure import Leaf
+from utils.clock import politely
 
 BATCH_BYTES = 4_000_000
 BATCH_MESSAGES = 100
@@ -46,7 +47,7 @@ def resume(run_: Run, folder: Folder) -> None:
         fetch_texts(
             run_,
             folder,
-            [(by_uid[one.uid], one.uid, text_parts(one.parts)) for one in arrived if one.has_text],
+            [(by_uid[one.uid], one.uid, wanted_parts(one.parts)) for one in arrived if one.has_text],
         )
 
 
@@ -71,8 +72,8 @@ def _batches(wanting: Sequence[Wanting]) -> Iterator[list[Wanting]]:
     sizes: dict[tuple[str, ...], int] = defaultdict(int)
     for one in wanting:
         shape = tuple(part.section for part in one[2])
-        size = sum(min(part.size, LARGEST) for part in one[2])
-        if any(part.size > LARGEST for part in one[2]):
+        size = sum(min(part.size, limit_of(part)) for part in one[2])
+        if any(part.size > limit_of(part) for part in one[2]):
             yield [one]
             continue
         if open_[shape] and (sizes[shape] + size > BATCH_BYTES or len(open_[shape]) >= BATCH_MESSAGES):
@@ -97,21 +98,32 @@ def _fetch_batch(run_: Run, folder: Folder, batch: Sequence[Wanting]) -> None:
         _fetch_batch(run_, folder, batch[:middle])
         _fetch_batch(run_, folder, batch[middle:])
         return
-    texts = []
-    for letter_id, uid, parts in batch:
-        if uid in told:  # else it was deleted meanwhile
-            body = body_from([(part, body_of(told[uid], part.section)) for part in parts])
-            texts.append((body.text, body.html, body.preview, letter_id))
-    run_.commit(lambda: _store(run_, texts))
-    run_.counts.bodies += len(texts)
+    come = [
+        (letter_id, [(part, body_of(told[uid], part.section)) for part in parts])
+        for letter_id, uid, parts in batch
+        if uid in told  # else it was deleted meanwhile
+    ]
+    texts = [(letter_id, body_from(parts)) for letter_id, parts in politely(come, run_.others)]
+    looked = [Looked(letter_id, report_of(parts)) for letter_id, parts in come]
+    run_.commit(lambda: store_texts(run_, texts, looked))
+
+
+def report_of(parts: Sequence[tuple[Leaf, bytes]]) -> tuple[tuple[str, bytes], ...]:
+    return tuple((leaf.mime_type, undo(leaf.encoding, raw)) for leaf, raw in parts if not leaf.is_body)
 
 
 def _sections(parts: Sequence[Leaf]) -> str:
     return " ".join(
-        f"BODY.PEEK[{one.section}]" + (f"<0.{LARGEST}>" if one.size > LARGEST else "") for one in parts
+        f"BODY.PEEK[{one.section}]" + (f"<0.{limit_of(one)}>" if one.size > limit_of(one) else "")
+        for one in parts
     )
 
 
-def _store(run_: Run, texts: list[tuple[str | None, str | None, str, int]]) -> None:
-    run_many("UPDATE letters SET text = ?, html = ?, preview = ?, has_body = TRUE WHERE id = ?", list(texts))
-    run_.look_at([one[3] for one in texts])
+def store_texts(run_: Run, texts: Sequence[tuple[int, Body]], looked: list[Looked]) -> None:
+    """In a write job."""
+    run_many(
+        "UPDATE letters SET text = ?, html = ?, preview = ?, has_body = TRUE WHERE id = ?",
+        [(body.text, body.html, body.preview, letter_id) for letter_id, body in texts],
+    )
+    run_.counts.bodies += len(texts)
+    run_.look_at(looked)

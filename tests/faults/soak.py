@@ -29,7 +29,7 @@ GROWTH = 1.25  # of a process's median memory from the first quarter of its life
 MORE_FILES = 10
 CALM = 0.5  # the share of the time, at its end, without a fault that ends a process
 LEASE_SECONDS = 5
-LIMITS = ({"weight": 5}, {"weight": 5, "hourly_limit": 100_000}, {"weight": 1, "hourly_limit": 300})
+LIMITS = ({"weight": 5}, {"weight": 5, "hourly_limit": 2_000_000}, {"weight": 1, "hourly_limit": 300})
 CUTS = (
     "kill -9",
     "stop and go on",

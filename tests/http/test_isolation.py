@@ -33,26 +33,44 @@ ON_AN_OBJECT: dict[tuple[str, str], Any] = {
 }
 # On what one user of a tenant owns: that of another user is a 404 too.
 ACCOUNT_PATH = "/api/accounts/<key:account_id>"
+DRAFT_PATH = "/api/compose/drafts/<key:draft_id>"
 OF_A_USER: dict[tuple[str, str], Any] = {
     ("GET", ACCOUNT_PATH): None,
     ("PUT", ACCOUNT_PATH): {"isEnabled": False},
     ("DELETE", ACCOUNT_PATH): None,
     ("DELETE", "/api/credentials/<key:credential_id>"): None,
+    ("GET", DRAFT_PATH): None,
+    ("PUT", DRAFT_PATH): {"subject": "changed"},
+    ("DELETE", DRAFT_PATH): None,
+    ("POST", f"{DRAFT_PATH}/send"): None,
+    ("POST", "/api/sync/<key:account_id>"): {"force": True},
+    ("GET", "/api/sync/<key:account_id>/status"): None,
+    ("POST", "/api/sync/<key:account_id>/cancel"): None,
+    ("GET", "/api/sync/<key:account_id>/quarantined"): None,
+    ("GET", "/api/sync/task/<key:task_id>"): None,
 }
+ON_AN_OBJECT |= {(method, "/api/suppressions/<address:address>"): None for method in ("GET", "DELETE")}
 # Lists and sums: nothing of another tenant's is in them.
 LISTS = {
     ("GET", "/api/smtp-configs"), ("GET", "/api/emails"), ("GET", "/api/emails/status/<status>"), ("GET", "/api/keys"),
-    ("GET", "/api/queue"),
+    ("GET", "/api/queue"), ("GET", "/api/suppressions"), ("GET", "/api/suppressions/export"),
 }  # fmt: skip
-LISTS_OF_A_USER = {("GET", "/api/accounts")}
+LISTS_OF_A_USER = {("GET", "/api/accounts"), ("GET", "/api/compose/drafts")}
 # What is made belongs to the caller's tenant, and user where it has one. An id that is the caller's choice is its own.
 MAKES = {
+    ("POST", "/api/suppressions"),
+    ("POST", "/api/suppressions/import"),
     ("POST", "/api/accounts"),
     ("POST", "/api/credentials"),
     ("PUT", "/api/credentials/<key:credential_id>"),
     ("POST", "/api/smtp-configs"),
     ("POST", "/api/emails"),
     ("POST", "/api/emails/batch"),
+    ("POST", "/api/compose"),
+    ("POST", "/api/compose/send"),
+    ("POST", "/api/compose/draft"),
+    ("POST", "/api/compose/drafts"),
+    ("POST", "/api/compose/attachments"),
     ("POST", "/api/keys"),
 }
 SERVICE_ONLY = {
@@ -71,7 +89,7 @@ PAGES_OF_THE_SERVICE = {
 
 ACCOUNT = {
     "accountName": "of bea", "emailAddress": "bea@example.com", "hostname": "imap.example.com", "port": 993,
-    "username": "bea", "password": "planted-imap-password",
+    "username": "bea", "password": "planted-imap-password", "smtp": {"hostname": "smtp.example.com"},
 }  # fmt: skip
 
 
@@ -95,7 +113,14 @@ def belongings(service: Caller, tenant_b: Caller) -> dict[str, int]:
     config = tenant_b.post("/api/smtp-configs", CONFIG | {"name": "of tenant b"}).json["config_id"]
     email = tenant_b.post("/api/emails", EMAIL | {"subject": "of tenant b", "tags": ["b"]}).json["email_id"]
     key = tenant_b.post("/api/keys", {"name": "of tenant b"}).json["id"]
-    return {"<id:config_id>": config, "<id:email_id>": email, "<id:key_id>": key}
+    gone = tenant_b.post("/api/suppressions", {"address": "gone@example.com", "detail": "of tenant b"})
+    assert gone.status_code == 201
+    return {
+        "<id:config_id>": config,
+        "<id:email_id>": email,
+        "<id:key_id>": key,
+        "<address:address>": "gone@example.com",
+    }
 
 
 @pytest.fixture
@@ -104,7 +129,15 @@ def possessions(app: APIFlask, tenant_b: Caller) -> dict[str, str]:
     bea = tenant_caller(app, "tenant-b", user="bea")
     account = bea.post("/api/accounts", ACCOUNT).json
     credential = bea.post("/api/credentials", {"password": "p"}).json["id"]
-    return {"<key:account_id>": account["id"], "<key:credential_id>": credential}
+    task = bea.post(f"/api/sync/{account['id']}").json["taskId"]
+    draft = {"accountId": account["id"], "to": ["x@example.com"], "subject": "of bea", "body": "of bea"}
+    draft_id = bea.post("/api/compose/drafts", draft).json["draftId"]
+    return {
+        "<key:account_id>": account["id"],
+        "<key:credential_id>": credential,
+        "<key:draft_id>": draft_id,
+        "<key:task_id>": task,
+    }
 
 
 @pytest.fixture
@@ -120,13 +153,13 @@ def test_another_users_object_does_not_exist(
 ) -> None:
     path, body = path_to(rule, possessions), OF_A_USER[method, rule]
     bea = tenant_caller(app, "tenant-b", user="bea")
-    before = bea.get("/api/accounts").json
+    before = [bea.get(one).json for one in ("/api/accounts", "/api/compose/drafts")]
     for stranger in strangers:
         answer = stranger.call(method, path, body)
         absent = stranger.call(method, path_to(rule, dict.fromkeys(possessions, "nobody")), body)
         assert (answer.status_code, answer.json["code"]) == (404, absent.json["code"])
-    assert bea.get("/api/accounts").json == before
-    assert bea.call(method, path, body).status_code in (200, 204)
+    assert [bea.get(one).json for one in ("/api/accounts", "/api/compose/drafts")] == before
+    assert bea.call(method, path, body).status_code in (200, 202, 204)
 
 
 @pytest.mark.parametrize(("method", "rule"), sorted(LISTS_OF_A_USER))

@@ -72,7 +72,8 @@ def test_what_is_not_there_or_not_yours_is_404(ann: Caller, app: APIFlask, accou
     message = add_letter(account, inbox)
     other = add_account(account_id="another", email_address="other@x.test")
     bob = user_of(app, TENANT, "bob")
-    for caller, path in ((ann, f"{account}/messages/999"), (ann, f"{other}/messages/{message}"), (bob, f"{account}/messages/{message}")):  # fmt: skip
+    mine = f"{account}/messages/{message}"
+    for caller, path in ((ann, f"{account}/messages/999"), (ann, f"{other}/messages/{message}"), (bob, mine)):
         assert caller.get(f"/api/{path}").status_code == 404
     write(lambda: run("UPDATE messages SET gone_at = 1"))
     assert ann.get(f"/api/{account}/messages/{message}").status_code == 404

@@ -26,7 +26,8 @@ def subjects(answer: dict[str, Any]) -> list[str]:
 
 def test_a_message_in_a_list(ann: Caller, account: str, inbox: int) -> None:
     message = add_letter(
-        account, inbox, "Plans", "See you " * 50, sender=["Bob Ö", "bob@example.com"], flags=["\\Flagged", "work", "$x"],
+        account, inbox, "Plans", "See you " * 50,
+        sender=["Bob Ö", "bob@example.com"], flags=["\\Flagged", "work", "$x"],
         recipients={"to": [["Ann", "ann@x.test"]], "cc": [["", "c@x.test"]], "bcc": []}, size=1_234,
         parts=[{"filename": "a.pdf"}, {"section": "3", "is_inline": True, "content_id": "i"}],
     )  # fmt: skip

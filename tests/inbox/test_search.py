@@ -66,7 +66,14 @@ def test_questions(ann: Caller, account: str, inbox: int, question: str, found: 
         "See the annual budget at https://www.shop.test/a-b?c=1, 50% off. O'Brien says 日本語.",
         sender=["Ann Lee", "ann.lee@example.com"],
     )  # fmt: skip
-    add_letter(account, inbox, "Something else", "nothing of it", sender=["Zed", "zed@zed.test"])
+    add_letter(
+        account,
+        inbox,
+        "Something else",
+        "nothing of it",
+        sender=["Zed", "zed@zed.test"],
+        to=[["Yan", "yan@yan.test"]],
+    )
     assert [one["subject"] for one in ask(ann, account, question)] == ["Planning: café in Köln"] * found
 
 
@@ -135,8 +142,9 @@ def test_a_broken_character_is_no_accident(ann: Caller, account: str, inbox: int
         assert ann.get(f"/api/{account}/messages?q=x{question}").status_code in (200, 400)
 
 
-PIECES = [*'"*-^:(){}+&|!<>\'\\%_~@#./;,?[]$', "AND", "OR", "NOT", "NEAR(", "subject:", "a", "word", " ", "  ", "é", "日", "\u0301",
-    "\u200b", "1e5", "0x1", "-1", "//", "--", "::", "<->", ":*", "''", "😀", "\ufffd", "\u2028"]  # fmt: skip
+PIECES = [
+    *'"*-^:(){}+&|!<>\'\\%_~@#./;,?[]$', "AND", "OR", "NOT", "NEAR(", "subject:", "a", "word", " ", "  ", "é", "日",
+    "\u0301", "\u200b", "1e5", "0x1", "-1", "//", "--", "::", "<->", ":*", "''", "😀", "\ufffd", "\u2028"]  # fmt: skip
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)

@@ -168,20 +168,23 @@ class Dovecot:
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._uid, self._gid = _ordinary_user()
-        self.imap, self.imaps, self.pop3, self.pop3s, self.lmtp = _free_ports(5)
         ca = TestCA(self.folder)
         ca.server("localhost", HOST, name="dovecot")
         self.ca_file = ca.file
-        self._configure(tokeninfo_url, more)
-        if os.geteuid() == 0:
-            for path in (self.folder, *self.folder.rglob("*")):
-                os.chown(path, self._uid, self._gid)
-        atexit.register(self.destroy)
-        self.start()
-
-    def _configure(self, tokeninfo_url: str, more: str) -> None:
         for name in ("run", "state", "mail"):
             (self.folder / name).mkdir()
+        atexit.register(self.destroy)
+        for attempt in range(3):  # somebody else may take a port that was free just now
+            self.imap, self.imaps, self.pop3, self.pop3s, self.lmtp = _free_ports(5)
+            self._configure(tokeninfo_url, more)
+            try:
+                self.start()
+                break
+            except AssertionError:
+                if attempt == 2:
+                    raise
+
+    def _configure(self, tokeninfo_url: str, more: str) -> None:
         oauth = self.folder / "oauth"
         oauth.write_text(
             f"tokeninfo_url = {tokeninfo_url}\nintrospection_mode = auth\nusername_attribute = email\n"
@@ -196,6 +199,9 @@ class Dovecot:
             imap=self.imap, imaps=self.imaps, pop3=self.pop3, pop3s=self.pop3s, lmtp=self.lmtp, more=more,
         )  # fmt: skip
         (self.folder / "conf").write_text(text)
+        if os.geteuid() == 0:
+            for path in (self.folder, *self.folder.rglob("*")):
+                os.chown(path, self._uid, self._gid)
 
     def start(self) -> None:
         self._process = subprocess.Popen(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from models.database import rows
+from models.database import rows, run, write
 from tests.support.dovecot import FULL, MICROSOFT, Dovecot
 from tests.support.syncing import Mailbox, letter, quoted
 
@@ -190,8 +190,6 @@ def test_a_folder_that_is_missed_once_is_as_it_was(mailbox: Mailbox) -> None:
     before = ids(mailbox)
     client.rename("Work", "Elsewhere")
     client.rename("Elsewhere", "Work")
-    from models.database import run, write
-
     write(lambda: run("UPDATE folders SET missed = 1 WHERE name = 'Work'"))
     mailbox.sync()
     client.logout()
@@ -265,8 +263,6 @@ def test_more_than_a_window_comes_newest_first(mailbox: Mailbox) -> None:
 
 def test_what_another_hand_has_stored_already_is_left_alone(mailbox: Mailbox, server: Dovecot) -> None:
     """As a move of ours does: it inserts the row under the UID that COPYUID told."""
-    from models.database import run, write
-
     fill(mailbox, 2)
     mailbox.sync()
     client = server.client(mailbox.user)
@@ -288,3 +284,62 @@ def test_what_another_hand_has_stored_already_is_left_alone(mailbox: Mailbox, se
     assert (counts.added, counts.moved, counts.removed) == (0, 0, 0)
     same(mailbox)
     assert ids(mailbox) == before
+
+
+def test_what_another_hand_has_appended_is_not_taken_for_gone(mailbox: Mailbox, server: Dovecot) -> None:
+    """As a sent copy of ours is: its row is here before any pass has seen it."""
+    fill(mailbox, 2, "Sent")
+    mailbox.sync()
+    fill(mailbox, 2, "Sent", 10)
+    write(
+        lambda: run(
+            "INSERT INTO messages (account_id, folder_id, uidvalidity, uid, letter_id, received_at, sender, flags,"
+            " is_read, is_starred, modseq, created_at, updated_at) SELECT account_id, folder_id, uidvalidity, 4,"
+            " letter_id, received_at, sender, flags, is_read, is_starred, modseq, 0, 0 FROM messages WHERE uid = 2"
+        )
+    )
+    counts = mailbox.sync()
+    assert (counts.added, counts.removed) == (1, 0)
+    assert sorted(mailbox.ours()["Sent"]) == [1, 2, 3, 4]
+    client = server.client(mailbox.user)
+    client.select("Sent")
+    client.uid("STORE", "4", "+FLAGS", "(\\Deleted)")
+    client.expunge()
+    client.logout()
+    mailbox.sync()
+    same(mailbox)
+
+
+def test_a_folder_that_may_not_be_looked_into_holds_up_nothing(mailbox: Mailbox, server: Dovecot) -> None:
+    client = server.client(mailbox.user)
+    client.create("Secret")
+    fill(mailbox, 3)
+    mailbox.sync()
+    place = server.mail_folder(mailbox.user) / "Secret"
+    mode = place.stat().st_mode
+    place.chmod(0)
+    try:
+        client.select("INBOX")
+        client.uid("STORE", "1", "+FLAGS", "(\\Deleted)")
+        client.expunge()
+        mailbox.sync()
+        mailbox.sync()
+        assert rows("SELECT count(*) FROM messages") == [(2,)]
+    finally:
+        place.chmod(mode)
+        client.logout()
+
+
+def test_a_kept_connection_that_has_died_is_replaced(mailbox: Mailbox) -> None:
+    fill(mailbox, 2)
+    kept = mailbox.open()
+    kept.abort()
+    assert mailbox.sync(lambda run_: run_.adopt(kept)).added == 2
+    same(mailbox)
+
+
+def test_a_kept_connection_is_used_again(mailbox: Mailbox) -> None:
+    fill(mailbox, 2)
+    kept = mailbox.open()
+    mailbox.open = None  # type: ignore[assignment,method-assign]
+    assert mailbox.sync(lambda run_: run_.adopt(kept)).added == 2
