@@ -9,6 +9,7 @@ from werkzeug.routing import BaseConverter, IntegerConverter
 
 from controllers import (
     accounts,
+    attachments,
     batch,
     composing,
     credentials,
@@ -39,8 +40,8 @@ from services.relay import Relay
 
 BLUEPRINTS = (
     service.bp, emails.bp, email_actions.bp, batch.bp, smtp_configs.bp, smtp_config_actions.bp, queue.bp, sandbox.bp,
-    keys.bp, accounts.bp, credentials.bp, sync.bp, folders.bp, messages.bp, composing.bp, drafts.bp, uploads.bp,
-    suppressions.bp, pages.bp,
+    keys.bp, accounts.bp, credentials.bp, sync.bp, folders.bp, messages.bp, attachments.bp, composing.bp, drafts.bp,
+    uploads.bp, suppressions.bp, pages.bp,
 )  # fmt: skip
 
 

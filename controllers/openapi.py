@@ -52,6 +52,7 @@ _ERRORS = {
     413: "Too large",
     422: "The Idempotency-Key was used with another body",
     429: "Too many calls; Retry-After says when to come back",
+    502: "The mail server does not answer, or refuses",
     507: "The disk is nearly full: nothing is accepted",
 }
 

@@ -9,6 +9,7 @@ from services.principal import Scope
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
+BINARY: Schema = {"type": "string", "format": "binary"}
 TIME: Schema = {"type": "string", "format": "date-time"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 ID: Schema = {"type": "integer", "minimum": 1}

@@ -9,6 +9,7 @@ import pytest
 from apiflask import APIFlask
 
 from tests.support.app import CONFIG, EMAIL, Caller, tenant_caller
+from tests.support.letters import add_folder, add_letter
 
 CONFIG_PATH, EMAIL_PATH = "/api/smtp-configs/<id:config_id>", "/api/emails/<id:email_id>"
 
@@ -48,7 +49,14 @@ OF_A_USER: dict[tuple[str, str], Any] = {
     ("POST", "/api/sync/<key:account_id>/cancel"): None,
     ("GET", "/api/sync/<key:account_id>/quarantined"): None,
     ("GET", "/api/sync/task/<key:task_id>"): None,
+    ("GET", "/api/<key:account_id>/folders"): None,
+    ("GET", "/api/<key:account_id>/folders/<id:folder_id>/messages"): None,
+    ("GET", "/api/<key:account_id>/messages"): None,
+    ("GET", "/api/<key:account_id>/messages/<id:message_id>"): None,
 }
+# Needs the account's server: tests/inbox/test_attachments.py tries it as a stranger.
+ON_A_SERVER = {("GET", "/api/<key:account_id>/attachments/<id:part_id>/download")}
+QUESTIONS = {"/api/<key:account_id>/messages": "?q=x"}
 ON_AN_OBJECT |= {(method, "/api/suppressions/<address:address>"): None for method in ("GET", "DELETE")}
 # Lists and sums: nothing of another tenant's is in them.
 LISTS = {
@@ -103,7 +111,7 @@ def routes(app: APIFlask) -> set[tuple[str, str]]:
 
 def test_every_route_is_classified(app: APIFlask) -> None:
     known = set(ON_AN_OBJECT) | set(OF_A_USER) | LISTS | LISTS_OF_A_USER | MAKES | SERVICE_ONLY
-    known |= NOTHING_OF_ANYONE | PAGES_OF_THE_SERVICE
+    known |= NOTHING_OF_ANYONE | PAGES_OF_THE_SERVICE | ON_A_SERVER
     assert routes(app) == known
 
 
@@ -132,11 +140,14 @@ def possessions(app: APIFlask, tenant_b: Caller) -> dict[str, str]:
     task = bea.post(f"/api/sync/{account['id']}").json["taskId"]
     draft = {"accountId": account["id"], "to": ["x@example.com"], "subject": "of bea", "body": "of bea"}
     draft_id = bea.post("/api/compose/drafts", draft).json["draftId"]
+    folder = add_folder(account["id"])
     return {
         "<key:account_id>": account["id"],
         "<key:credential_id>": credential,
         "<key:draft_id>": draft_id,
         "<key:task_id>": task,
+        "<id:folder_id>": str(folder),
+        "<id:message_id>": str(add_letter(account["id"], folder)),
     }
 
 
@@ -156,7 +167,7 @@ def test_another_users_object_does_not_exist(
     before = [bea.get(one).json for one in ("/api/accounts", "/api/compose/drafts")]
     for stranger in strangers:
         answer = stranger.call(method, path, body)
-        absent = stranger.call(method, path_to(rule, dict.fromkeys(possessions, "nobody")), body)
+        absent = stranger.call(method, path_to(rule, dict.fromkeys(possessions, "999")), body)
         assert (answer.status_code, answer.json["code"]) == (404, absent.json["code"])
     assert [bea.get(one).json for one in ("/api/accounts", "/api/compose/drafts")] == before
     assert bea.call(method, path, body).status_code in (200, 202, 204)
@@ -186,6 +197,7 @@ def test_a_credential_under_anothers_id_is_ones_own(app: APIFlask, possessions: 
 
 
 def path_to(rule: str, belongings: Mapping[str, Any]) -> str:
+    rule += QUESTIONS.get(rule, "")
     for mark, value in belongings.items():
         rule = rule.replace(mark, str(value))
     return rule.replace("<status>", "queued").replace("<id:message_id>", "1")

@@ -8,6 +8,8 @@ from apiflask import APIFlask
 
 from tests.support.app import Caller, new_key, running_app
 from tests.support.letters import TENANT, USER, add_account, add_folder
+from tests.sync.test_http import polling
+from workers.poller import Poller
 
 
 @pytest.fixture
@@ -36,3 +38,10 @@ def account(app: APIFlask) -> str:
 @pytest.fixture
 def inbox(account: str) -> int:
     return add_folder(account)
+
+
+@pytest.fixture
+def poller(app: APIFlask) -> Iterator[Poller]:
+    """Syncs Ann's accounts that are on a real server."""
+    with polling(app) as poller:
+        yield poller
