@@ -28,6 +28,7 @@ from utils.machine import host_name, pid_alive
 from utils.shares import Shares
 from workers.engine import Engine
 from workers.sandbox_server import PortTakenError, SandboxServer
+from workers.sent_copies import SentCopies
 
 try:
     settings = load()
@@ -153,7 +154,9 @@ def post_worker_init(worker: Any) -> None:
     if relay.policy.sandbox_port is not None:
         server.start()
     engine.start()
-    worker.mailferry = (engine, server)
+    sent_copies = SentCopies(relay)
+    sent_copies.start()
+    worker.mailferry = (engine, server, sent_copies)
     threading.Thread(target=_drain_when_told, args=(worker,), name="drain", daemon=True).start()
 
 
@@ -170,6 +173,7 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def _stop(worker: Any) -> None:
     if hasattr(worker, "mailferry"):
-        engine, sandbox_server = worker.mailferry
+        engine, sandbox_server, sent_copies = worker.mailferry
+        sent_copies.stop()
         engine.drain(settings.drain_seconds)
         sandbox_server.stop()

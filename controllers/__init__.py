@@ -5,16 +5,23 @@ from __future__ import annotations
 from apiflask import APIFlask
 from flask_bootstrap import Bootstrap5
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import IntegerConverter
+from werkzeug.routing import BaseConverter, IntegerConverter
 
 from controllers import (
+    accounts,
+    attachments,
     batch,
+    composing,
+    credentials,
     docs,
+    drafts,
     email_actions,
     emails,
     errors,
+    folders,
     hooks,
     keys,
+    messages,
     openapi,
     pages,
     queue,
@@ -23,6 +30,9 @@ from controllers import (
     sessions,
     smtp_config_actions,
     smtp_configs,
+    suppressions,
+    sync,
+    uploads,
 )  # fmt: skip
 from controllers.access import check_all_declared, deny_undeclared
 from services.rate_limits import RateLimits
@@ -30,7 +40,8 @@ from services.relay import Relay
 
 BLUEPRINTS = (
     service.bp, emails.bp, email_actions.bp, batch.bp, smtp_configs.bp, smtp_config_actions.bp, queue.bp, sandbox.bp,
-    keys.bp, pages.bp,
+    keys.bp, accounts.bp, credentials.bp, sync.bp, folders.bp, messages.bp, attachments.bp, composing.bp, drafts.bp,
+    uploads.bp, suppressions.bp, pages.bp,
 )  # fmt: skip
 
 
@@ -43,13 +54,26 @@ class IdConverter(IntegerConverter):
         super().__init__(url_map, max=2**63 - 1)  # type: ignore[arg-type]
 
 
+class KeyConverter(BaseConverter):
+    """An id in text: a UUID, or one of the caller's choice. Anything else there is a path that does not exist."""
+
+    regex = "[A-Za-z0-9._@:-]{1,100}"
+
+
+class AddressConverter(BaseConverter):
+    """An email address, which may hold a slash; without an @ it is another path."""
+
+    regex = ".+@.+"
+    part_isolating = False
+
+
 def register(app: APIFlask, *, cors_origins: tuple[str, ...] = (), trusted_proxies: int = 0) -> None:
     """Give `app` all routes. It needs a secret key, and the relay in `extensions["mailferry"]`."""
     relay: Relay = app.extensions["mailferry"]
     app.extensions["mailferry.limits"] = RateLimits(relay.policy.rate_limits)
     app.config["MAX_CONTENT_LENGTH"] = 2 * relay.policy.max_message_bytes
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
-    app.url_map.converters["id"] = IdConverter
+    app.url_map.converters |= {"id": IdConverter, "key": KeyConverter, "address": AddressConverter}
     app.url_map.merge_slashes = False
     app.ensure_sync = lambda func: func  # type: ignore[method-assign]  # asked per hook and view; none is async
     if trusted_proxies:

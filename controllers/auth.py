@@ -67,9 +67,7 @@ def _acting_for(who: Principal, tenant: str | None, user: str | None) -> Princip
     """A service key acts for whom it names. Others may repeat who they are; a key of a whole tenant may name a user."""
     if who.service:
         if tenant is None:
-            raise InvalidInputError.of(
-                [FieldError("X-User-ID", "needs X-Tenant-ID beside it", "MISSING_TENANT")]
-            )
+            raise NotAuthenticatedError("X-User-ID: needs X-Tenant-ID beside it", code="MISSING_TENANT")
         return replace(who, tenant=tenant, user=user or "")
     if tenant is not None and tenant != who.tenant:
         raise ForbiddenError("X-Tenant-ID: this credential belongs to another tenant", code="OTHER_TENANT")

@@ -80,10 +80,10 @@ def checked(value: Any, model: type[Model]) -> Model:
         raise InvalidInputError.of(field_errors(exc)) from None
 
 
-def field_errors(error: ValidationError) -> list[FieldError]:
-    """What pydantic found, without any value: one may be a password."""
+def field_errors(error: ValidationError, whole: str = "body") -> list[FieldError]:
+    """What pydantic found, without any value: one may be a password. `whole`: the name of all of it."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [_field_error(one["type"], one["loc"], one["msg"]) for one in found[:_MAX_DETAILS]]
+    return [_field_error(one["type"], one["loc"] or (whole,), one["msg"]) for one in found[:_MAX_DETAILS]]
 
 
 def fingerprint(value: Any) -> bytes:
@@ -92,7 +92,7 @@ def fingerprint(value: Any) -> bytes:
 
 
 def _field_error(kind: str, place: Iterable[int | str], message: str) -> FieldError:
-    field = ".".join(_shown(part) for part in place) or "body"
+    field = ".".join(_shown(part) for part in place)
     message = _MESSAGES.get(kind) or message.removeprefix("Value error, ")
     return FieldError(field, message[:1].lower() + message[1:], _CODES.get(kind, "INVALID_VALUE"))
 

@@ -50,7 +50,7 @@ def patch(call: Call, email_id: int) -> dict[str, str]:
     body: PatchBody = call.body
     pin = body.smtp_config_id if "smtp_config_id" in body.model_fields_set else actions.UNSET
     changes = actions.Patch(priority=body.priority, send_at=body.send_at, smtp_config_id=pin)
-    actions.patch(call.relay, call.who.visible_tenant, email_id, changes, call.now)
+    actions.patch(call.relay, call.who.visible_tenant, email_id, changes, call.now, call.who.user)
     return {"message": "Email updated"}
 
 

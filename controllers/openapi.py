@@ -18,7 +18,10 @@ _DESCRIPTION = (
     "A queue-driven outbound mail relay. Hand it email; it stores each one durably and delivers it through a pool of"
     " SMTP accounts, under the limits of each. Times are ISO 8601 in UTC."
 )
-_TAGS = ("Service", "Emails", "SMTP configs", "Queue", "Sandbox", "Keys")
+_TAGS = (
+    "Service", "Emails", "SMTP configs", "Queue", "Sandbox", "Keys", "Accounts", "Sync", "Folders", "Messages",
+    "Attachments", "Compose", "Suppressions",
+)  # fmt: skip
 _SECURITY = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "Bearer": {"type": "http", "scheme": "bearer", "description": "an API key or a JWT"},
@@ -32,8 +35,11 @@ _NAMING = [
         ("X-User-ID", "header", "and the user; needs X-Tenant-ID"),
     )
 ]
+_KEY = {"type": "string", "pattern": NAME_PATTERN}
 _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "status": {"type": "string", "enum": list(get_args(Status))},
+    "address": {"type": "string", "minLength": 3, "maxLength": 320, "pattern": "^[^/@]+@[^/@]+$"},
+    **dict.fromkeys(("account_id", "credential_id", "draft_id", "task_id"), _KEY),
 }
 _ID = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 _ERRORS = {
@@ -46,6 +52,7 @@ _ERRORS = {
     413: "Too large",
     422: "The Idempotency-Key was used with another body",
     429: "Too many calls; Retry-After says when to come back",
+    502: "The mail server does not answer, or refuses",
     507: "The disk is nearly full: nothing is accepted",
 }
 
@@ -70,9 +77,12 @@ def register(app: APIFlask) -> None:
                 about = operations[described["operationId"]]
                 described["parameters"] = _parameters(path, about, schemas)
                 described["responses"] = _responses(path, about)
+                if about.raw_content:
+                    described["requestBody"] = _raw_body(about)
                 if about.body is not None:
                     described["requestBody"] = _request_body(about, schemas)
                 described["security"] = [{name: []} for name in _SECURITY] if about.scope else []
+                described["security"] += [{}] if about.by_link else []
         return spec
 
 
@@ -122,7 +132,16 @@ def _request_body(about: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": {"$ref": _REF.format(model=about.body.__name__)}}
     if about.example is not None:
         content["example"] = about.example
-    return {"required": not about.body_optional, "content": {"application/json": content}}
+    by_type = {"application/json": content}
+    if about.form is not None:
+        example = dict.fromkeys(about.form["required"], "its bytes")
+        by_type["multipart/form-data"] = {"schema": about.form, "example": example}
+    return {"required": not about.body_optional, "content": by_type}
+
+
+def _raw_body(about: Operation) -> dict[str, Any]:
+    content = {"schema": {"type": "string"}, "example": about.example}
+    return {"required": True, "content": {about.raw_content: content}}
 
 
 def _schema(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:

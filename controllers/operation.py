@@ -42,6 +42,8 @@ class Operation:
     answers: Mapping[int, tuple[str, dict[str, Any] | None]]
     group: str = "read"
     service_only: bool = False
+    of_user: bool = False  # about what one user of a tenant owns: who speaks for none gets a 401
+    by_link: bool = False  # a signature in the query does for a credential; the handler checks it
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     example: Any = None
@@ -49,8 +51,10 @@ class Operation:
     large: bool = False
     raw_body: bool = False  # the handler reads the body itself
     body_optional: bool = False
+    raw_content: str = ""  # the type of a body that is no JSON, which the handler reads itself
     headers: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the request: name → JSON schema
     content_type: str = "application/json"  # of the answer
+    form: dict[str, Any] | None = None  # JSON schema of a multipart/form-data body that is taken as well
 
 
 @dataclass(slots=True)
@@ -73,7 +77,8 @@ def operation(bp: APIBlueprint, method: str, rule: str, about: Operation) -> Cal
             extensions = current_app.extensions
             # the request itself: each look through Flask's proxy costs a microsecond, and there are many
             call = Call(extensions["mailferry"], cast(Any, request)._get_current_object(), now_ms())
-            room = _admit(call, about, extensions["mailferry.limits"]) if about.scope else None
+            open_to_all = about.scope is None or (about.by_link and "signature" in call.request.args)
+            room = None if open_to_all else _admit(call, about, extensions["mailferry.limits"])
             _read(call, about)
             response = answered(handler(call, **path))
             if room is not None:
@@ -119,8 +124,8 @@ def paged(items: list[Any], total: int | None, more: dict[str, Any] | None) -> R
     return response
 
 
-def next_link(changes: dict[str, Any]) -> str:
-    parameters = request.args.to_dict() | changes
+def next_link(changes: dict[str, Any], without: tuple[str, ...] = ()) -> str:
+    parameters = {name: one for name, one in request.args.to_dict().items() if name not in without} | changes
     return f'<{request.path}?{urlencode(parameters)}>; rel="next"'
 
 
@@ -129,6 +134,8 @@ def _admit(call: Call, about: Operation, limits: RateLimits) -> Room | None:
     call.who = authenticate(call.relay, call.request, call.now)
     if about.service_only:
         call.who.require_service()
+    if about.of_user:
+        call.who.require_user()
     call.who.require(about.scope)
     return limits.check(call.who, about.group, call.now)
 

@@ -16,11 +16,12 @@ NAMING = frozenset({"tenant_id", "user_id"})  # who is meant: read with the cred
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
-    values, wrong = _once(request, frozenset(model.model_fields))
+    names = frozenset(field.alias or name for name, field in model.model_fields.items())
+    values, wrong = _once(request, names)
     try:
         query = model.model_validate(values)
     except ValidationError as exc:
-        wrong += field_errors(exc)
+        wrong += field_errors(exc, "query")
     if wrong:
         raise InvalidInputError.of(wrong)
     return query

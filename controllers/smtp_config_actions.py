@@ -22,7 +22,7 @@ TAG = "SMTP configs"
     example={"send_to": "you@example.com"}, body_optional=True,
 ))  # fmt: skip
 def test(call: Call, config_id: int) -> dict[str, Any]:
-    config = configs.find(call.who.visible_tenant, config_id)
+    config = configs.find(call.who, config_id)
     return config_test.run_test(call.relay, config, call.body.send_to if call.body else None, call.now)
 
 
@@ -31,7 +31,7 @@ def test(call: Call, config_id: int) -> dict[str, Any]:
     {200: ("Paused", says.MESSAGE)}, group="admin",
 ))  # fmt: skip
 def pause(call: Call, config_id: int) -> dict[str, str]:
-    configs.pause(call.who.visible_tenant, config_id)
+    configs.pause(call.who, config_id)
     return {"message": "SMTP configuration paused"}
 
 
@@ -40,5 +40,5 @@ def pause(call: Call, config_id: int) -> dict[str, str]:
     {200: ("Resumed", says.MESSAGE)}, group="admin",
 ))  # fmt: skip
 def resume(call: Call, config_id: int) -> dict[str, str]:
-    configs.resume(call.relay, call.who.visible_tenant, config_id)
+    configs.resume(call.relay, call.who, config_id)
     return {"message": "SMTP configuration resumed"}

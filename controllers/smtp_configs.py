@@ -40,7 +40,7 @@ def create(call: Call) -> Response:
 ))  # fmt: skip
 def listed(call: Call) -> Response:
     query: PageQuery = call.query
-    found, total = configs.listed(call.who.visible_tenant, query.limit, query.offset)
+    found, total = configs.listed(call.who, query.limit, query.offset)
     end = query.offset + len(found)
     items = [view(config, call.now) for config in found]
     return paged(items, total, {"offset": end} if end < total and items else None)
@@ -51,7 +51,7 @@ def listed(call: Call) -> Response:
     {200: ("The config", says.CONFIG)},
 ))  # fmt: skip
 def detail(call: Call, config_id: int) -> dict[str, Any]:
-    return view(configs.find(call.who.visible_tenant, config_id), call.now)
+    return view(configs.find(call.who, config_id), call.now)
 
 
 @operation(bp, "PUT", "/api/smtp-configs/<id:config_id>", Operation(
@@ -73,5 +73,5 @@ def update(call: Call, config_id: int) -> dict[str, str]:
     errors=(409,),
 ))  # fmt: skip
 def delete(call: Call, config_id: int) -> tuple[None, int]:
-    configs.delete(call.who.visible_tenant, config_id)
+    configs.delete(call.who, config_id)
     return None, 204

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from peewee import OperationalError
 
+from models.account import Account, Credential, SyncTask
+from models.composition import Draft, SentCopy, Suppression, Upload
 from models.database import QueueDatabase, Table, database
 from models.email import Attachment, Attempt, Blob, Content, Email, Event, Idempotency, Recipient, Tag
+from models.inbox import Folder, Letter, Message, Part, Quarantined, ThreadKey
 from models.service import ApiKey, Instance, Leader, SandboxMessage, Switch, Total
 from models.smtp_config import Health, Lane, Route, Slot, SmtpConfig, Usage
 from utils.clock import keep_to, monotonic
@@ -20,6 +23,8 @@ TABLES: tuple[type[Table], ...] = (
     Email, Content, Recipient, Tag, Blob, Attachment, Attempt, Event, Idempotency,
     SmtpConfig, Health, Slot, Usage, Lane, Route,
     Instance, Leader, Switch, ApiKey, SandboxMessage, Total,
+    Credential, Account, SyncTask, Folder, Letter, ThreadKey, Message, Part, Quarantined,
+    Draft, Upload, SentCopy, Suppression,
 )  # fmt: skip
 
 

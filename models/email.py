@@ -41,6 +41,12 @@ class RecipientState(StrEnum):
     RETRY = "retry"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    BOUNCED = "bounced"  # accepted by the server, and later reported as not delivered
+    COMPLAINED = "complained"  # delivered, and reported as spam by whoever got it
+    SUPPRESSED = "suppressed"  # not tried: the tenant must not send there
+
+
+ACCEPTED = (RecipientState.SENT, RecipientState.BOUNCED, RecipientState.COMPLAINED)
 
 
 class OnUnknown(StrEnum):

@@ -36,6 +36,12 @@ class SmtpConfig(Table):
     sandbox = BooleanField(default=False)  # made by us, for the built-in sandbox
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
+    account_id = TextField(
+        null=True
+    )  # the mail account that it was made for, whose user alone sends through it
+    verp = BooleanField(
+        default=False
+    )  # its server takes mail for local+token: bounces come to such an address
 
     class Meta:
         table_name = "smtp_configs"

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from models.database import database, hold, row, run, write_together
-from services import submission
+from services import submission, suppressions
 from services.errors import (
     FieldError,
     IdempotencyMismatchError,
@@ -25,12 +25,15 @@ from services.principal import Principal
 from services.relay import Relay
 from services.routing import lane_for
 from services.submission import Checked, NewEmail, Placed, check
-from utils.clock import DAY, politely
+from services.suppressions import Entry
+from utils.clock import DAY, iso, politely
 from utils.machine import FreeSpace
 
-__all__ = ["Answer", "IdempotencyKey", "NewEmail", "submit", "submit_batch"]
+__all__ = ["Answer", "IdempotencyKey", "NewEmail", "check_disk", "replay", "submit", "submit_batch"]
 
 IDEMPOTENCY_AGE = DAY
+
+_Stored = tuple[int, Placed]  # an email's id, and what was stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +61,29 @@ class _Request:
     now: int
     key: IdempotencyKey | None
     all_or_none: bool
-    answer: Callable[[list[int | InvalidInputError]], Answer]
+    answer: Callable[[list[_Stored | InvalidInputError]], Answer]
 
 
 def submit(
-    relay: Relay, who: Principal, email: NewEmail, now: int, key: IdempotencyKey | None = None
-) -> Answer:
-    """Accept one email. ServiceError when it cannot be."""
-    before = _replay(who, key, now)  # whatever has changed since, such as the time
+    relay: Relay, who: Principal, email: NewEmail, now: int, key: IdempotencyKey | None = None,
+    also: Callable[[int, Placed], Answer] | None = None,
+) -> Answer:  # fmt: skip
+    """Accept one email. ServiceError when it cannot be.
+
+    `also` is called with its id, and what was stored, in the transaction that stores it: to store what belongs to it,
+    and to word the answer. What it raises is raised here, and nothing is stored.
+    """
+    before = replay(who, key, now)  # whatever has changed since, such as the time
     if before is not None:
         return before
-    _check_disk(relay)
-    return _store(relay, _Request(who, [check(relay, email, now)], now, key, True, _one))
+    check_disk(relay)
+    checked = check(relay, email, now)
+
+    def answer(outcomes: list[_Stored | InvalidInputError]) -> Answer:
+        stored = outcomes[0]
+        return also(*stored) if also and isinstance(stored, tuple) else _one(outcomes)
+
+    return _store(relay, _Request(who, [checked], now, key, True, answer))
 
 
 def submit_batch(
@@ -81,10 +95,10 @@ def submit_batch(
     key: IdempotencyKey | None = None,
 ) -> Answer:
     """Accept many in one commit. `strict`: all or none; `permissive`: those that are right, a result for each."""
-    before = _replay(who, key, now)
+    before = replay(who, key, now)
     if before is not None:
         return before
-    _check_disk(relay)
+    check_disk(relay)
     items = [_check_item(relay, email, now) for email in politely(emails, relay.delivering)]
     try:
         return _store(relay, _Request(who, items, now, key, mode == "strict", _many))
@@ -104,8 +118,9 @@ def _store_all(requests: list[_Request]) -> list[Answer | Exception]:
     """An answer or an error for each, all in the transaction at hand."""
     _refuse_twins(requests)
     lane_of = lru_cache(maxsize=None)(_lane_of)  # within this transaction nobody else changes the lanes
+    suppressed = _suppressed(requests)
     placed: list[Placed] = []
-    outcomes = [_place(request, lane_of, placed) for request in requests]
+    outcomes = [_place(one, lane_of, suppressed.get(one.who.tenant), placed) for one in requests]
     ids = iter(submission.insert(placed))
     return [
         _conclude(request, outcome, ids) if isinstance(outcome, list) else outcome
@@ -113,61 +128,108 @@ def _store_all(requests: list[_Request]) -> list[Answer | Exception]:
     ]
 
 
+def _suppressed(requests: list[_Request]) -> dict[str, dict[str, Entry]]:
+    """By tenant, those of its recipients that it must not send to. A tenant without any costs one look."""
+    found = {}
+    for tenant in {one.who.tenant for one in requests}:
+        if suppressions.has_any(tenant):
+            items = [item for one in requests if one.who.tenant == tenant for item in one.items]
+            people = [one for item in items if isinstance(item, Checked) for _, one in item.recipients]
+            found[tenant] = suppressions.among(tenant, {one.email for one in people})
+    return found
+
+
 _Lane = int | InvalidInputError
+_Place = Placed | InvalidInputError
 
 
 def _place(
-    request: _Request, lane_of: Callable[..., _Lane], placed: list[Placed]
-) -> Answer | ServiceError | list[_Lane]:  # fmt: skip
+    request: _Request, lane_of: Callable[..., _Lane], suppressed: dict[str, Entry] | None, placed: list[Placed]
+) -> Answer | ServiceError | list[_Place]:  # fmt: skip
     """Choose the lane of each item, and put the good ones with what is to be inserted. Or: what to say instead."""
     if request.key is not None:
         hold(f"idempotency {request.who.tenant} {request.key.endpoint} {request.key.key}")
     try:
-        before = _replay(request.who, request.key, request.now)
+        before = replay(request.who, request.key, request.now)
     except IdempotencyMismatchError as exc:
         return exc
     if before is not None:
         return before
-    who, lanes, good = request.who, [], []
+    places: list[_Place] = []
     for index, item in enumerate(request.items):
-        lane: _Lane = item if isinstance(item, InvalidInputError) else lane_of(
-            who.tenant, item.sender.email, item.email.smtp_config_id, len(item.recipients)
-        )  # fmt: skip
-        if isinstance(lane, int):
-            assert isinstance(item, Checked)
-            good.append(Placed(who, item, lane, request.now))
-        elif request.all_or_none:
-            return _ItemError(lane, index)
-        lanes.append(lane)
-    placed += good
-    return lanes
+        place = (
+            item if isinstance(item, InvalidInputError) else _place_item(request, item, lane_of, suppressed)
+        )
+        if request.all_or_none and not isinstance(place, Placed):
+            return _ItemError(place, index)
+        places.append(place)
+    placed += [one for one in places if isinstance(one, Placed)]
+    return places
 
 
-def _lane_of(tenant: str, sender: str, smtp_config_id: int | None, recipients: int) -> _Lane:
+def _place_item(
+    request: _Request, item: Checked, lane_of: Callable[..., _Lane], suppressed: dict[str, Entry] | None
+) -> _Place:
+    who, email, people = request.who, item.email, len(item.recipients)
+    barred = suppressions.positions(suppressed, item.recipients) if suppressed else None
+    if barred:
+        if len(barred) == people:
+            return InvalidInputError.of(suppressions.refusals(item.recipients, barred))
+        people -= len(barred)
+    pinned_by = who.user if email.smtp_config_id else ""
+    lane = lane_of(who.tenant, item.sender.email, email.smtp_config_id, people, pinned_by)
+    if not isinstance(lane, int):
+        return lane
+    if barred:
+        return Placed(who, item, lane, request.now, barred)
+    return Placed(who, item, lane, request.now)
+
+
+def _lane_of(tenant: str, sender: str, smtp_config_id: int | None, recipients: int, user: str) -> _Lane:
     try:
-        return lane_for(tenant, sender, smtp_config_id, recipients)
+        return lane_for(tenant, sender, smtp_config_id, recipients, user)
     except InvalidInputError as exc:
         return exc
 
 
-def _conclude(request: _Request, lanes: list[_Lane], ids: Iterator[int]) -> Answer:
-    answer = request.answer([next(ids) if isinstance(lane, int) else lane for lane in lanes])
+def _conclude(request: _Request, places: list[_Place], ids: Iterator[int]) -> Answer:
+    answer = request.answer([(next(ids), one) if isinstance(one, Placed) else one for one in places])
     return _remember(request.who, request.key, answer, request.now)
 
 
-def _one(outcomes: list[int | InvalidInputError]) -> Answer:
-    return Answer(201, {"message": "Email created and queued successfully", "email_id": outcomes[0]})
+def _one(outcomes: list[_Stored | InvalidInputError]) -> Answer:
+    (stored,) = outcomes
+    assert isinstance(stored, tuple)
+    body = {"message": "Email created and queued successfully", **_told(stored)}
+    if "suppressed" in body:
+        body["message"] += "; suppressed recipients get no mail"
+    return Answer(201, body)
 
 
-def _many(outcomes: list[int | InvalidInputError]) -> Answer:
+def _many(outcomes: list[_Stored | InvalidInputError]) -> Answer:
     results = [_result(index, outcome) for index, outcome in enumerate(outcomes)]
-    accepted = sum(isinstance(outcome, int) for outcome in outcomes)
+    accepted = sum(isinstance(outcome, tuple) for outcome in outcomes)
     return Answer(200, {"results": results, "accepted": accepted, "rejected": len(results) - accepted})
 
 
-def _result(index: int, outcome: int | InvalidInputError) -> dict[str, Any]:
-    if isinstance(outcome, int):
-        return {"index": index, "email_id": outcome}
+def _told(stored: _Stored) -> dict[str, Any]:
+    """`suppressed` stands there only where somebody is."""
+    email_id, placed = stored
+    if not placed.suppressed:
+        return {"email_id": email_id}
+    people = placed.checked.recipients
+    return {
+        "email_id": email_id,
+        "suppressed": [
+            {"address": people[at][1].email, "reason": entry.reason, "since": iso(entry.created_at)}
+            for at, entry in placed.suppressed.items()
+        ],
+    }
+
+
+def _result(index: int, outcome: _Stored | InvalidInputError) -> dict[str, Any]:
+    if isinstance(outcome, tuple):
+        return {"index": index, **_told(outcome)}
     error = {"code": outcome.code, "message": outcome.message, "field": outcome.field}
     return {"index": index, "error": error}
 
@@ -185,7 +247,8 @@ def _space_of(path: str) -> FreeSpace:
     return FreeSpace(path)
 
 
-def _check_disk(relay: Relay) -> None:
+def check_disk(relay: Relay) -> None:
+    """StorageFullError before there is no room for what is to be stored."""
     if database.folder and _space_of(database.database).bytes() < relay.policy.min_free_bytes:
         raise StorageFullError("the disk is nearly full: no mail is accepted until there is room again")
 
@@ -208,7 +271,8 @@ def _refuse_twins(requests: list[_Request]) -> None:
         raise RuntimeError("the same Idempotency-Key twice")
 
 
-def _replay(who: Principal, key: IdempotencyKey | None, now: int) -> Answer | None:
+def replay(who: Principal, key: IdempotencyKey | None, now: int) -> Answer | None:
+    """The answer that was given to this request before. IdempotencyMismatchError when it was another request."""
     if key is None:
         return None
     found = row(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from models.database import FOR_UPDATE, row, run, write
-from models.email import WAITING, Email, Event, RecipientState, State
+from models.database import FOR_UPDATE, marks, row, run, write
+from models.email import ACCEPTED, WAITING, Email, Event, RecipientState, State
 from services import quota
 from services.errors import ConflictError, FieldError, InvalidInputError
 from services.reading import MAX_ID, find
@@ -25,6 +25,7 @@ from utils.clock import iso
 OWN_EVENTS = (
     "cancelled",
     "changed",
+    "copied",
     "erased",
     "expired",
     "requeued",
@@ -73,8 +74,9 @@ def retry(relay: Relay, tenant: str | None, email_id: int, now: int) -> None:
         if email.expires_at is not None and email.expires_at <= now:
             raise ConflictError(f"it expired at {iso(email.expires_at)}", code="EXPIRED")
         to_try = run(
-            "UPDATE recipients SET state = ? WHERE email_id = ? AND state != ?",
-            RecipientState.PENDING, email_id, RecipientState.SENT,
+            # The suppressed ones too: whoever still is, is left out again when its turn comes.
+            f"UPDATE recipients SET state = ? WHERE email_id = ? AND state NOT IN ({marks(len(ACCEPTED))})",
+            RecipientState.PENDING, email_id, *ACCEPTED,
         )  # fmt: skip
         if not to_try:
             raise ConflictError("every recipient has got it")
@@ -111,8 +113,8 @@ def resolve(tenant: str | None, email_id: int, outcome: str, now: int) -> None:
     write(job, durable=True)
 
 
-def patch(relay: Relay, tenant: str | None, email_id: int, changes: Patch, now: int) -> None:
-    """Reschedule, re-prioritise, re-pin or unpin an email that waits."""
+def patch(relay: Relay, tenant: str | None, email_id: int, changes: Patch, now: int, user: str = "") -> None:
+    """Reschedule, re-prioritise, re-pin or unpin an email that waits. `user`: who asks, for the pin."""
 
     def job() -> None:
         email = _found(tenant, email_id)

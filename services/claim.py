@@ -15,7 +15,7 @@ from typing import NamedTuple
 from models.database import FOR_KEY_SHARE, SKIP_LOCKED, database, marks, row, rows, run, write
 from models.email import State
 from models.smtp_config import Health, SmtpConfig
-from services import health, quota, readiness
+from services import health, quota, readiness, suppressions, withhold
 from services.quota import lock_config
 from services.switches import RELAY_PAUSED
 from utils.clock import MINUTE
@@ -134,6 +134,8 @@ def _claim(wanted: _Wanted) -> Claim | None:
     if probe and wanted.lease is not None:
         return None
     emails = _affordable(config, now, _in_turn(config, now, 1 if probe else wanted.want))
+    if emails and suppressions.are_there():
+        emails = _without_suppressed(emails, now)
     if not emails:
         return None
     lease = secrets.randbits(62) if wanted.lease is None else wanted.lease
@@ -186,6 +188,13 @@ def _affordable(config: SmtpConfig, now: int, emails: Iterable[Queued]) -> list[
             break
         chosen.append(email)
     return chosen
+
+
+def _without_suppressed(emails: list[Queued], now: int) -> list[Queued]:
+    """Less the recipients that were suppressed since their email was accepted, and the emails that have no others."""
+    fewer = withhold.withhold([one.id for one in emails], now)
+    counts = [(one, one.recipient_count - fewer.get(one.id, 0)) for one in emails]
+    return [one._replace(recipient_count=count) for one, count in counts if count > 0]
 
 
 def _in_turn(config: SmtpConfig, now: int, want: int) -> list[Queued]:

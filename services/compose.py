@@ -79,7 +79,8 @@ def message(email_id: int, config: SmtpConfig) -> bytes:
     return build(mail_of(letter, config))
 
 
-def mail_of(letter: Letter, config: SmtpConfig) -> Mail:
+def mail_of(letter: Letter, config: SmtpConfig | None) -> Mail:
+    """Without a config, and with no sender of its own, it has none yet."""
     return Mail(
         sender=sender_of(letter, config),
         to=[address for kind, address in letter.people if kind == "to"],

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import Any
 
 from services.errors import FieldError, InvalidInputError
+from services.hosts import normal_host
 from utils.addresses import AddressError, domain_of, parse_address
-from utils.net import is_private
 
 DEFAULTS: dict[str, Any] = {
     "display_name": "", "username": None, "verify_tls": True, "active": True, "hourly_limit": 0, "daily_limit": 0,
     "limit_unit": "messages", "max_connections": 5, "max_messages_per_connection": 100, "weight": 1, "from_domains": [],
-    "allow_any_sender": False, "shared": False,
+    "allow_any_sender": False, "shared": False, "verp": False,
 }  # fmt: skip
 FIELDS = ("name", "email_address", "smtp_host", "smtp_port", "use_tls", "use_ssl", *DEFAULTS)
-_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*\.?\Z")
-_MAX_LABEL = 63
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -43,7 +40,8 @@ def checked(fields: dict[str, Any], tenant: str, allow_private: bool) -> dict[st
     if fields.get("email_address"):
         fields["email_address"] = _address(fields["email_address"], wrong)
     if fields.get("smtp_host"):
-        fields["smtp_host"] = _host(fields["smtp_host"], bool(tenant) and not allow_private, wrong)
+        public_only = bool(tenant) and not allow_private
+        fields["smtp_host"] = normal_host(fields["smtp_host"], public_only, "smtp_host", wrong)
     fields["from_domains"] = _domains(fields["from_domains"], wrong)
     if fields["use_tls"] and fields["use_ssl"]:
         wrong.append(
@@ -72,30 +70,6 @@ def _address(text: str, wrong: list[FieldError]) -> str:
             FieldError("email_address", "takes no name; that is display_name", "INVALID_EMAIL_FORMAT")
         )
     return address.email
-
-
-def _host(text: str, public_only: bool, wrong: list[FieldError]) -> str:
-    """An IP address, or a name in ASCII. Names are held to the same rule at every connect, by their addresses."""
-    host = text.strip().removeprefix("[").removesuffix("]").lower()
-    try:
-        host = str(ip_address(host))
-    except ValueError:
-        return _host_name(host, wrong)
-    if public_only and is_private(host):
-        wrong.append(
-            FieldError("smtp_host", "a private address, which this account may not use", "PRIVATE_ADDRESS")
-        )
-    return host
-
-
-def _host_name(host: str, wrong: list[FieldError]) -> str:
-    try:
-        name = host if host.isascii() else host.encode("idna").decode()
-    except UnicodeError:
-        name = ""
-    if not _HOST.match(name) or any(len(label) > _MAX_LABEL for label in name.split(".")):
-        wrong.append(FieldError("smtp_host", "is not a host name or IP address", "INVALID_HOST"))
-    return name
 
 
 def _domains(texts: list[str], wrong: list[FieldError]) -> list[str]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from models.database import write
 from models.smtp_config import SmtpConfig
-from services import quota, submission
+from services import quota
 from services.endpoints import endpoint_of
 from services.errors import FieldError, InvalidInputError
+from services.message_ids import new_message_id
 from services.relay import Relay
 from services.smtp import Connection, Deadlines, Envelope, Reason, SmtpError, Stage, TlsInfo
 from utils.addresses import Address, AddressError, envelope, parse_address
@@ -143,7 +144,7 @@ def _mail(relay: Relay, config: SmtpConfig, recipient: Address, now: int) -> Mai
         cc=[],
         reply_to=[],
         subject="Test of an SMTP config",
-        message_id=submission.new_message_id(relay),
+        message_id=new_message_id(relay, now),
         date=now,
         seed=f"test.{config.id}.{now}",
         text="This email was sent to test an SMTP config. If you can read it, the config works.\n",

@@ -11,7 +11,7 @@ from utils.clock import iso, iso_or_none
 _SETTINGS = (
     "id", "name", "email_address", "display_name", "smtp_host", "smtp_port", "username", "use_tls", "use_ssl",
     "verify_tls", "active", "daily_limit", "hourly_limit", "limit_unit", "max_connections",
-    "max_messages_per_connection", "weight", "from_domains", "allow_any_sender", "shared", "sandbox",
+    "max_messages_per_connection", "weight", "from_domains", "allow_any_sender", "shared", "verp", "sandbox",
 )  # fmt: skip
 
 

@@ -27,6 +27,8 @@ from services.smtp import Connection, EnvelopeReplies, Reason, Reply, SmtpError,
 
 log = logging.getLogger("mailferry.delivery")
 
+UNTOLD = (RecipientState.PENDING, RecipientState.SUPPRESSED)  # no reply has come about them
+
 
 class Monitor(Protocol):
     """What whoever delivers offers: the clock, whether to stop, and somewhere to show progress."""
@@ -54,7 +56,7 @@ def _leased(claim: Claim, email: Queued, people: list[tuple[int, str, str]]) -> 
     return Leased(
         email.id, claim.lease, claim.config, claim.instance_id, claim.claimed_at, email.recipient_count,
         tuple([(position, address) for position, address, state in people if state in to_try]), email.size,
-        fresh=all(state == RecipientState.PENDING for _, _, state in people), probe=claim.probe,
+        fresh=all(state in UNTOLD for _, _, state in people), probe=claim.probe,
         opened_at=claim.claimed_at if claim.opens_connection else None,
     )  # fmt: skip
 

@@ -84,6 +84,12 @@ class RateLimitedError(ServiceError):
         self.limit, self.reset, self.retry_after = limit, reset, retry_after
 
 
+class MailServerError(ServiceError):
+    """A server that we asked on a caller's behalf."""
+
+    status, title, code = 502, "Bad gateway", "MAIL_SERVER_ERROR"
+
+
 class UnavailableError(ServiceError):
     status, title, code = 503, "Service unavailable", "DATABASE_UNAVAILABLE"
 

@@ -33,6 +33,9 @@ from utils.version import VERSION
 OUTCOMES = ("sent", "retry", "failed", "unknown")
 EVENTS = (
     "unknown", "returned", "late_reply", "expired", "requeued", "resolved", "cancelled", "changed", "erased",
+    "copied", "copy_failed",
+    "bounced", "delayed", "delivered", "complained", "replied", "auto_replied", "suppressed", "suppression_added",
+    "stray_report",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from models.trouble import STORAGE_ERRORS
 from services import compose
 from services.compose import Letter
 from services.leased import Leased
+from services.message_ids import bounce_address
 from services.smtp import Envelope
 from services.smtp.envelope import check_address
 from utils.addresses import envelope as wire_address
@@ -82,8 +83,11 @@ def _worth_reading(emails: list[Leased]) -> list[int]:
 def _built(leased: Leased, mail: Mail) -> Prepared:
     data = build(mail)
     utf8 = needs_smtputf8(mail) or any(address_needs_smtputf8(address) for _, address in leased.recipients)
+    sender = mail.sender.email
+    if leased.config.verp and sender.lower() == leased.config.email_address.lower():
+        sender = bounce_address(sender, mail.message_id)
     envelope = Envelope(
-        sender=wire_address(mail.sender.email, utf8),
+        sender=wire_address(sender, utf8),
         recipients=tuple([wire_address(address, utf8) for _, address in leased.recipients]),
         size=len(data),
         smtputf8=utf8,

@@ -17,6 +17,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "smtp_host": "smtp.office365.com", **_STARTTLS,
         "hourly_limit": 1_800, "daily_limit": 10_000, "limit_unit": "recipients", "max_connections": 3,
     },
+    "icloud": {
+        "smtp_host": "smtp.mail.me.com", **_STARTTLS, "daily_limit": 1_000, "limit_unit": "recipients",
+    },
     "yahoo": {
         "smtp_host": "smtp.mail.yahoo.com", **_IMPLICIT,
         "hourly_limit": 100, "daily_limit": 500, "limit_unit": "recipients",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.errors import FieldError, ForbiddenError, InvalidInputError
+from services.errors import FieldError, ForbiddenError, InvalidInputError, NotAuthenticatedError
 
 NAME_PATTERN = "^[A-Za-z0-9._@:-]{1,100}$"
 _NAME = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
@@ -42,6 +42,15 @@ class Principal:
     def require_service(self) -> None:
         if not self.service:
             raise ForbiddenError("only a service key may do this", code="SERVICE_KEY_NEEDED")
+
+    def require_user(self) -> None:
+        """For what belongs to one user: mail accounts and all that is in them."""
+        missing = [
+            name for name, value in (("X-Tenant-ID", self.tenant), ("X-User-ID", self.user)) if not value
+        ]
+        if missing:
+            message = f"{' and '.join(missing)}: this credential speaks for no user by itself, so name one"
+            raise NotAuthenticatedError(message, code="NO_USER", field=missing[0])
 
 
 def check_name(field: str, name: str) -> str:

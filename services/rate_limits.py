@@ -21,6 +21,12 @@ DEFAULTS = {
     "test": "20/minute",
     "sandbox": "600/minute",
     "login": "10/minute",
+    # Inbound: accounts, folders, messages, drafts. `accounts` is whatever has no group of its own.
+    "list_accounts": "100/minute",
+    "create_account": "10/minute",
+    "sync": "5/minute",
+    "compose": "10/minute",
+    "accounts": "50/minute",
 }
 _SPANS = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
 _MANY = 10_000  # windows; those at rest are forgotten above it

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from models.database import FOR_UPDATE, SKIP_LOCKED, marks, rows, run, run_many, write
+from models.database import SKIP_LOCKED, marks, rows, run, run_many, write
+from services import blobs
 from services.relay import Policy
 from utils.clock import DAY, MINUTE
 
@@ -66,19 +67,14 @@ def prune_sandbox(keep: int = SANDBOX_KEPT) -> int:
 def drop_contents(ids: list[int]) -> None:
     """Erase what emails say, and attachments that no other email has. Inside a write job."""
     these = f"({marks(len(ids))})"
-    blobs = [
+    held = [
         blob for (blob,) in rows(f"SELECT DISTINCT blob_id FROM attachments WHERE email_id IN {these}", *ids)
     ]
-    # Locked by a statement of its own, so that the one that deletes sees what was attached meanwhile.
-    rows(f"SELECT id FROM blobs WHERE id IN ({marks(len(blobs))}) {FOR_UPDATE}", *blobs)
+    blobs.lock(held)
     run(f"DELETE FROM attachments WHERE email_id IN {these}", *ids)
     run(f"DELETE FROM contents WHERE email_id IN {these}", *ids)
     run(f"UPDATE emails SET has_content = FALSE WHERE id IN {these}", *ids)
-    run(
-        f"DELETE FROM blobs WHERE id IN ({marks(len(blobs))})"
-        " AND NOT EXISTS (SELECT 1 FROM attachments WHERE blob_id = blobs.id)",
-        *blobs,
-    )
+    blobs.drop_unused(held)
 
 
 def _drop(ids: list[int]) -> None:
@@ -89,7 +85,7 @@ def _drop(ids: list[int]) -> None:
         "DELETE FROM tags WHERE tenant = ? AND tag = ? AND email_id = ?",
         [(tenant, tag, email_id) for tenant, email_id, text in tags for tag in json.loads(text)],
     )
-    for table in ("recipients", "attempts", "events"):
+    for table in ("recipients", "attempts", "events", "sent_copies"):
         run(f"DELETE FROM {table} WHERE email_id IN {these}", *ids)
     run(f"DELETE FROM emails WHERE id IN {these}", *ids)
 

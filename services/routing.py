@@ -22,7 +22,7 @@ ROUTES = "routes"
 
 def may_carry(config: SmtpConfig, tenant: str, sender: str) -> bool:
     """Whether unpinned mail of this tenant and sender key ('', a domain, or an address) may go through `config`."""
-    if config.sandbox and _sandbox_retired(tenant):
+    if config.account_id or (config.sandbox and _sandbox_retired(tenant)):
         return False
     return config.weight > 0 and may_use(config, tenant) and may_send_as(config, sender)
 
@@ -40,14 +40,18 @@ def may_send_as(config: SmtpConfig, sender: str) -> bool:
     return domain in config.from_domains
 
 
-def lane_for(tenant: str, sender: str, smtp_config_id: int | None, recipients: int = 1) -> int:
+def lane_for(
+    tenant: str, sender: str, smtp_config_id: int | None, recipients: int = 1, user: str = ""
+) -> int:
     """The lane of such mail, made where it is new. Inside a write job.
+
+    `user`: who asks; '' speaks for the whole tenant. Only a pin depends on it.
 
     InvalidInputError when no config may ever carry it: it must be refused now, for it would wait for ever. No lane
     is made then: refused senders must not pile up in the table.
     """
     if smtp_config_id is not None:
-        _check_pin(tenant, sender, smtp_config_id)
+        _check_pin(tenant, sender, smtp_config_id, user)
     key = (tenant, smtp_config_id or 0, _sender_key(tenant, sender))
     found = row("SELECT id FROM lanes WHERE tenant = ? AND smtp_config_id = ? AND sender = ?", *key)
     if found is None:
@@ -88,7 +92,7 @@ def config_changed(config_id: int) -> None:
     """Rewrite the routes of a config after its row was made or changed. Inside a write job."""
     hold(ROUTES)
     config = SmtpConfig.get_by_id(config_id)
-    if not config.sandbox:
+    if not (config.sandbox or config.account_id):
         _retire_sandbox(config)
     run("DELETE FROM routes WHERE smtp_config_id = ?", config_id)
     served = [one.id for one in Lane.select() if _serves(config, one.tenant, one.smtp_config_id, one.sender)]
@@ -148,12 +152,12 @@ def _sender_key(tenant: str, sender: str) -> str:
     return sender if own else domain_of(sender)
 
 
-def _check_pin(tenant: str, sender: str, smtp_config_id: int) -> None:
+def _check_pin(tenant: str, sender: str, smtp_config_id: int, user: str) -> None:
     row(
         f"SELECT 1 FROM smtp_configs WHERE id = ? {FOR_KEY_SHARE}", smtp_config_id
     )  # or it might just be deleted
     config = SmtpConfig.get_or_none(SmtpConfig.id == smtp_config_id)
-    if config is None or not may_use(config, tenant):
+    if config is None or not may_use(config, tenant) or not _is_open_to(config, user):
         raise InvalidInputError.of(
             [FieldError("smtp_config_id", "no such SMTP config", "UNKNOWN_SMTP_CONFIG")]
         )
@@ -161,6 +165,14 @@ def _check_pin(tenant: str, sender: str, smtp_config_id: int) -> None:
         raise InvalidInputError.of([
             FieldError("sender", f"the SMTP config {config.name!r} may not send as this address", "SENDER_NOT_ALLOWED")
         ])  # fmt: skip
+
+
+def _is_open_to(config: SmtpConfig, user: str) -> bool:
+    """A config that was made for a mail account is its user's alone, and takes no more mail once that is deleted."""
+    if not config.account_id:
+        return True
+    found = row('SELECT "user" FROM accounts WHERE id = ? AND deleted_at IS NULL', config.account_id)
+    return found is not None and user in ("", found[0])
 
 
 def _nobody_carries(sender: str) -> InvalidInputError:

@@ -6,7 +6,7 @@ import json
 import random
 
 from models.database import FOR_UPDATE, marks, row, rows, run
-from models.email import Event, RecipientState, State
+from models.email import ACCEPTED, Event, RecipientState, State
 from services import health, quota
 from services.leased import STATE_OF, Finished, Leased, set_recipients
 from services.outcome import Blame, Outcome, Verdict
@@ -134,6 +134,7 @@ def conclude(
         )
         summary = f"{summary}; {again.reason}"
     left = dict(rows("SELECT state, count(*) FROM recipients WHERE email_id = ? GROUP BY state", email_id))
+    left.pop(RecipientState.SUPPRESSED, None)  # nobody tried
     to_try = left.get(RecipientState.PENDING, 0) + left.get(RecipientState.RETRY, 0)
     state = _state_of(left, to_try, again)
     at = again.at if isinstance(again, RetryAt) and to_try else None
@@ -154,7 +155,7 @@ def _state_of(left: dict[str, int], to_try: int, again: RetryAt | GiveUp | None)
         return State.RETRY if isinstance(again, RetryAt) else State.QUEUED
     if left.get(RecipientState.UNKNOWN):
         return State.UNKNOWN
-    return State.SENT if left.get(RecipientState.SENT) else State.FAILED
+    return State.SENT if any(left.get(one) for one in ACCEPTED) else State.FAILED
 
 
 def _record_recipients(done: Finished, *, resend: bool) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from models.database import new_ids, run, run_values
 from models.email import RecipientState, State
+from services import blobs
 from services.errors import FieldError, InvalidInputError, TooLargeError
+from services.message_ids import new_message_id
 from services.message_size import message_size
 from services.principal import Principal
 from services.relay import Relay
+from services.suppressions import Entry
 from utils.addresses import Address, AddressError, parse_address
 from utils.clock import DAY
 from utils.mime import Attachment, HeaderError, check_content_id, check_header
@@ -85,14 +86,8 @@ def check(relay: Relay, email: NewEmail, now: int) -> Checked:
     available_at = max(email.send_at or now, now)
     sort_at = available_at + (email.priority - 1) * relay.policy.priority_step
     return Checked(
-        email, recipients, reply_to, sender, new_message_id(relay), size, available_at, sort_at
+        email, recipients, reply_to, sender, new_message_id(relay, now), size, available_at, sort_at
     )  # fmt: skip
-
-
-def new_message_id(relay: Relay) -> str:
-    """Random, with a keyed mark by which a later bounce or reply is known to be ours."""
-    unique = secrets.token_hex(10)
-    return f"<{unique}.{relay.signer.mark(unique)}@{relay.policy.message_id_domain}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +98,7 @@ class Placed:
     checked: Checked
     lane: int
     now: int
+    suppressed: dict[int, Entry] | None = None  # by position: recipients that get no mail
 
 
 def insert(emails: Sequence[Placed]) -> list[int]:
@@ -114,12 +110,19 @@ def insert(emails: Sequence[Placed]) -> list[int]:
         " expires_at, retry_count, lost_count, due_at, created_at, updated_at, has_content) VALUES {}",
         [_email_row(email_id, one) for email_id, one in zip(ids, emails, strict=True)],
     )
-    contents, recipients, tags = [], [], []
+    contents, recipients, tags, events = [], [], [], []
     for email_id, one in zip(ids, emails, strict=True):
         checked, email = one.checked, one.checked.email
         contents.append((email_id, email.html, email.text, _json(checked.reply_to), _json(email.headers)))
         for position, (kind, address) in enumerate(checked.recipients):
-            recipients.append((email_id, position, kind, address.name, address.email, RecipientState.PENDING))
+            state = (
+                RecipientState.SUPPRESSED
+                if one.suppressed and position in one.suppressed
+                else RecipientState.PENDING
+            )
+            recipients.append((email_id, position, kind, address.name, address.email, state))
+        if one.suppressed:
+            events += [(email_id, one.now, "suppressed", entry.told) for entry in one.suppressed.values()]
         tags += [(one.who.tenant, tag, email_id) for tag in email.tags]
         for position, attachment in enumerate(email.attachments):
             _attach(one.who.tenant, email_id, position, attachment)
@@ -128,6 +131,7 @@ def insert(emails: Sequence[Placed]) -> list[int]:
         "INSERT INTO recipients (email_id, position, kind, name, address, state) VALUES {}", recipients
     )
     run_values("INSERT INTO tags (tenant, tag, email_id) VALUES {} ON CONFLICT DO NOTHING", tags)
+    run_values("INSERT INTO events (email_id, at, type, detail) VALUES {}", events)
     return ids
 
 
@@ -137,24 +141,18 @@ def _email_row(email_id: int, placed: Placed) -> tuple[Any, ...]:
     return (
         email_id, who.tenant, who.user, state, email.priority, checked.available_at, checked.sort_at, placed.lane,
         email.smtp_config_id, email.subject, checked.sender.email, checked.sender.name, checked.message_id,
-        checked.size, len(checked.recipients), _json(email.tags), _json(email.metadata), email.on_unknown,
+        checked.size, len(checked.recipients) - len(placed.suppressed or ()), _json(email.tags),
+        _json(email.metadata), email.on_unknown,
         email.max_retries, email.expires_at, 0, 0, checked.available_at, now, now, True,
     )  # fmt: skip
 
 
 def _attach(tenant: str, email_id: int, position: int, attachment: Attachment) -> None:
-    """Bytes are stored once per tenant: a tenant must not learn from a size or a time what others send."""
-    digest = hashlib.sha256(attachment.content).digest()
-    run(
-        # A blob that is there is written to all the same: so retention, which may just find that nobody has it, waits.
-        "INSERT INTO blobs (tenant, sha256, size, data) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (tenant, sha256) DO UPDATE SET size = excluded.size",
-        tenant, digest, len(attachment.content), attachment.content,
-    )  # fmt: skip
     run(
         "INSERT INTO attachments (email_id, position, filename, content_type, content_id, blob_id)"
-        " SELECT ?, ?, ?, ?, ?, id FROM blobs WHERE tenant = ? AND sha256 = ?",
-        email_id, position, attachment.filename, attachment.content_type, attachment.content_id, tenant, digest,
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        email_id, position, attachment.filename, attachment.content_type, attachment.content_id,
+        blobs.keep(tenant, attachment.content),
     )  # fmt: skip
 
 

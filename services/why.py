@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from models.email import WAITING, Email, State
+from models.database import rows
+from models.email import WAITING, Email, RecipientState, State
 from services.outlook import Option, Outlook, options_of, outlook
 from services.readiness import Hold
 from services.reading import config_names, find
@@ -13,6 +14,7 @@ from services.relay import Relay
 from services.switches import relay_paused
 from utils.clock import iso, iso_or_none
 
+SHOWN = 5  # recipients that are named
 _KINDS = {"inactive": "config_inactive", "paused": "config_paused", "probing": "breaker"}
 
 
@@ -53,7 +55,7 @@ def _of_other(email: Email) -> Reason:
         return Reason("sending", f"It is {doing}{through}.", name)
     if email.state == State.SENT:
         at = f" at {iso(email.sent_at)}" if email.sent_at else ""
-        return Reason("sent", f"It was sent{at}{through}{error}.", name)
+        return Reason("sent", f"It was sent{at}{through}{error}.{_since(email)}", name)
     if email.state == State.FAILED:
         return Reason("failed", f"It failed{error}.", name)
     if email.state == State.CANCELLED:
@@ -61,6 +63,20 @@ def _of_other(email: Email) -> Reason:
     return Reason(
         "unknown", f"Whether the server took it is not known: send it again, or settle it{error}.", name
     )
+
+
+def _since(email: Email) -> str:
+    """Who has not got it all the same, or would not have wanted to."""
+    found = rows(
+        "SELECT address, state FROM recipients WHERE email_id = ? AND state IN (?, ?, ?) ORDER BY position LIMIT ?",
+        email.id, RecipientState.BOUNCED, RecipientState.COMPLAINED, RecipientState.SUPPRESSED, SHOWN + 1,
+    )  # fmt: skip
+    told = [
+        f" {address} is suppressed and got none." if state == RecipientState.SUPPRESSED
+        else f" {address} {state}."
+        for address, state in found[:SHOWN]
+    ]  # fmt: skip
+    return "".join(told) + (" More did." if len(found) > SHOWN else "")
 
 
 def _of_waiting(email: Email, now: int) -> Reason:

@@ -5,6 +5,7 @@ Tests marked `long` are left out unless asked for with --long, as `make soak` do
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,8 +20,17 @@ SUMS = "sums"
 SPARED = (
     "tests/unit/", "tests/smtp/", "tests/test_architecture.py", "tests/http/test_bad_bodies.py",
     "tests/backup/", "tests/cli/test_backup.py", "tests/faults/",
-    "tests/e2e/test_restore_drill.py", "tests/e2e/test_benchmarks.py",
+    "tests/e2e/test_restore_drill.py", "tests/e2e/test_benchmarks.py", "tests/imap/", "tests/inbox/test_safe_html.py",
+    "tests/reports/test_real_servers.py", "tests/reports/test_corpora.py", "tests/sync/test_awkward.py",
+    "tests/sync/test_pymap.py", "tests/sync/test_kill.py", "tests/composing/test_killed.py",
+    "tests/http/test_shares.py", "tests/sync/test_idler.py", "tests/sync/test_differential.py",
+    "tests/composing/test_doc.py",
 )  # fmt: skip
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait for their servers more than they compute."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,4 +1,5 @@
-"""The delivering half of a process: worker threads, one that keeps time for them, and one that shows we live."""
+"""The workers of a process: those that deliver, one that keeps time for them, one that shows we live, and the poller
+of mail accounts."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from workers.hand import Hand
 from workers.instance import Membership
 from workers.jobs import Jobs
 from workers.pace import Pace
+from workers.poller import Poller
 from workers.watchdog import Watchdog
 from workers.worker import Worker
 
@@ -61,6 +63,7 @@ class Engine:
         self.pool = ConnectionPool(self.relay, self.instance_id, self._open)
         self._jobs = Jobs(self.relay, self.instance_id, self.wake_everyone)
         self._watchdog = Watchdog(self.hands, self.pool, self.relay.policy)
+        self.poller = Poller(self.relay, self.instance_id)
         self.relay.wake = self.wake_everyone
         self.relay.alive = self.alive
         self.relay.delivering = lambda: any(worker.hands for worker in self.workers)
@@ -70,6 +73,7 @@ class Engine:
         self._heart = threading.Thread(target=self._keep_beating, name="heart", daemon=True)
         self._timekeeper.start()
         self._heart.start()
+        self.poller.start()
         log.info("action=started instance=%s workers=%s", self.instance_id, len(self.workers))
 
     @property
@@ -77,7 +81,7 @@ class Engine:
         return self._membership.id
 
     def alive(self) -> bool:
-        clocks = self._timekeeper.is_alive() and self._heart.is_alive()
+        clocks = self._timekeeper.is_alive() and self._heart.is_alive() and self.poller.is_alive()
         return not self.stopping and clocks and all(one.is_alive() for one in self.workers)
 
     def hands(self) -> list[Hand]:
@@ -204,6 +208,7 @@ class Engine:
         deadline = monotonic() + seconds
         try:
             self._jobs.stop()
+            self.poller.stop()
             self._let_go(deadline)
             self._timekeeper.join(2.0)
             self._jobs.stop()  # a last tick may have started them

@@ -13,7 +13,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from models.database import FOR_KEY_SHARE, row, run, write
 from services import expire, promote, retention, tallies
+from services.composing import drafts, uploads
 from services.relay import Relay
+from services.sync import purge
+from services.sync import tasks as sync_tasks
 from utils.clock import now_ms
 
 log = logging.getLogger("mailferry.jobs")
@@ -95,6 +98,10 @@ class Jobs:
             lambda: retention.prune_usage(now_ms()),
             lambda: retention.prune_idempotency(now_ms()),
             retention.prune_sandbox,
+            lambda: sync_tasks.prune(now_ms()),
+            lambda: purge.purge_accounts(policy, now_ms()),
+            lambda: uploads.prune(now_ms()),
+            drafts.prune,
         )
         for step in steps:
             if self._stopping:

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 import click
 from peewee import PeeweeException
 
-from controllers.cli import backup, configs, doctor, emails, keys, queue, send, unknown
+from controllers.cli import (
+    accounts,
+    backup,
+    configs,
+    doctor,
+    emails,
+    keys,
+    queue,
+    send,
+    suppressions,
+    unknown,
+)
 from controllers.cli.context import CliContext, Session, SettingsError, pass_session
 from services import outage
 from services.errors import ServiceError
@@ -34,7 +45,8 @@ def serve(session: Session) -> None:
 
 
 for command in (
-    keys.group, configs.group, send.send, queue.queue, emails.email, unknown.group, doctor.doctor,
+    keys.group, configs.group, accounts.group, send.send, queue.queue, emails.email, unknown.group, suppressions.group,
+    doctor.doctor,
     backup.backup, backup.verify, backup.restore,
 ):  # fmt: skip
     cli.add_command(command)

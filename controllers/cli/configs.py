@@ -30,7 +30,7 @@ def group() -> None:
 def list_(session: Session, tenant: str, as_json: bool) -> None:
     """List configs with their use and what holds them."""
     session.open()
-    found, _ = configs.listed(operator(tenant).visible_tenant, _ALL, 0)
+    found, _ = configs.listed(operator(tenant), _ALL, 0)
     views = [view(config, now_ms()) for config in found]
     if as_json:
         print_json(views)
@@ -95,7 +95,7 @@ def add(
 def test(session: Session, config_id: int, send_to: str | None, tenant: str, as_json: bool) -> int:
     """Connect, agree on TLS and log in. Exit status 1 when a step fails."""
     relay = session.open()
-    config = configs.find(operator(tenant).visible_tenant, config_id)
+    config = configs.find(operator(tenant), config_id)
     result = run_test(relay, config, send_to, now_ms())
     if as_json:
         print_json(result)

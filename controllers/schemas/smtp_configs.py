@@ -16,7 +16,17 @@ Login = Annotated[str, StringConstraints(max_length=255)]
 Quota = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Display = Annotated[str, StringConstraints(max_length=255)]
 Provider = Literal[
-    "gmail", "outlook", "yahoo", "ses", "sendgrid", "mailgun", "postmark", "fastmail", "zoho", "custom"
+    "gmail",
+    "outlook",
+    "icloud",
+    "yahoo",
+    "ses",
+    "sendgrid",
+    "mailgun",
+    "postmark",
+    "fastmail",
+    "zoho",
+    "custom",
 ]
 
 
@@ -41,6 +51,10 @@ class _Settings(Strict):
     from_domains: Annotated[list[Domain], Field(max_length=200)] | None = None
     allow_any_sender: bool | None = None
     shared: bool | None = Field(None, description="of the service's own: tenants may send through it")
+
+    verp: bool | None = Field(
+        None, description="its mailbox takes mail for local+anything: bounces then come to a marked address"
+    )
 
     def values(self) -> dict[str, object]:
         """What was given, in the service's words: null takes a limit, a login or a display name away."""

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from utils.clock import monotonic
 from utils.net import Address, is_private, resolve
 
-from .endpoint import Endpoint
+from .endpoint import Target
 from .errors import Reason, SmtpError, Stage
 
 OnStep = Callable[[str, str], None]
 
 
-def dial(endpoint: Endpoint, limit: float, on_step: OnStep) -> tuple[socket.socket, Address]:
+def dial(endpoint: Target, limit: float, on_step: OnStep) -> tuple[socket.socket, Address]:
     """Resolve once, check every address, dial those same addresses in turn within `limit` seconds in all.
 
     One private address among public ones refuses the host: a rebinding DNS may give that one alone next time.
@@ -36,7 +36,7 @@ def dial(endpoint: Endpoint, limit: float, on_step: OnStep) -> tuple[socket.sock
     raise SmtpError(Stage.CONNECT, reason, detail) from failure
 
 
-def _addresses(endpoint: Endpoint) -> list[Address]:
+def _addresses(endpoint: Target) -> list[Address]:
     try:
         addresses = resolve(endpoint.host, endpoint.port)
     except OSError as error:

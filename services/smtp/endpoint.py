@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 TlsMode = Literal["none", "starttls", "implicit"]
+
+
+class Target(Protocol):
+    """Whom to dial, and how to trust them; servers of other protocols are reached in the same way."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def allow_private(self) -> bool: ...
+    @property
+    def verify_tls(self) -> bool: ...
+    @property
+    def ca_file(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)

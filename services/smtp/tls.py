@@ -1,4 +1,4 @@
-"""TLS towards SMTP servers."""
+"""TLS towards mail servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cryptography import x509
 
 from utils.clock import to_ms
 
-from .endpoint import Endpoint
+from .endpoint import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class TlsInfo:
     not_after: int
 
 
-def context_for(endpoint: Endpoint) -> ssl.SSLContext:
+def context_for(endpoint: Target) -> ssl.SSLContext:
     return _context(endpoint.verify_tls, endpoint.ca_file)
 
 
-def server_name(endpoint: Endpoint) -> str:
+def server_name(endpoint: Target) -> str:
     """The name for SNI and for the certificate, which never has the root's dot."""
     return endpoint.host.removesuffix(".")
 

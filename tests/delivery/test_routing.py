@@ -102,7 +102,7 @@ def test_a_shared_config_ends_it_for_everyone_and_an_unshared_one_for_the_servic
 def test_mail_never_falls_back_into_the_sandbox(relay: Relay, catcher: int) -> None:
     own = create(relay, tenant("ours"))
     one = submit(relay, who=tenant("ours"))
-    configs.delete(None, own)
+    configs.delete(SERVICE, own)
     change(relay, catcher, weight=3)
     sandbox.ensure_config(policy(relay.policy.data_dir, sandbox_port=2525), now_ms())
     assert carriers(one) == set()
@@ -113,8 +113,8 @@ def test_mail_never_falls_back_into_the_sandbox(relay: Relay, catcher: int) -> N
 
 def test_a_new_sandbox_does_not_catch_real_mail_either(relay: Relay, catcher: int) -> None:
     own = create(relay, SERVICE, shared=True)
-    configs.delete(None, own)
-    configs.delete(None, catcher)
+    configs.delete(SERVICE, own)
+    configs.delete(SERVICE, catcher)
     sandbox.ensure_config(policy(relay.policy.data_dir, sandbox_port=1025), now_ms())
     for who in (SERVICE, tenant("ours")):
         with pytest.raises(InvalidInputError, match="no SMTP config"):

@@ -150,11 +150,15 @@ def test_a_key_of_a_user_may_name_no_other_user(app: APIFlask) -> None:
 
 @pytest.mark.parametrize("headers", [
     {"X-Tenant-ID": ""}, {"X-Tenant-ID": "a b"}, {"X-Tenant-ID": "x" * 101}, {"X-Tenant-ID": "\u00e9"},
-    {"X-User-ID": "ann"},
     {"X-Tenant-ID": "a", "X-User-ID": "b/c"},
 ])  # fmt: skip
 def test_ids_of_tenants_and_users_are_checked(service: Caller, headers: dict[str, str]) -> None:
     assert service.get("/api/emails", headers=headers).status_code == 400
+
+
+def test_a_user_is_nobody_without_a_tenant(service: Caller) -> None:
+    response = service.get("/api/emails", headers={"X-User-ID": "ann"})
+    assert (response.status_code, response.json["code"]) == (401, "MISSING_TENANT")
 
 
 def test_header_and_query_must_agree(service: Caller) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from apiflask import APIFlask
 
-from tests.support.app import CONFIG, EMAIL, Caller
+from tests.support.app import CONFIG, EMAIL, Caller, tenant_caller
+from tests.support.letters import add_folder, add_letter
 
 CONFIG_PATH, EMAIL_PATH = "/api/smtp-configs/<id:config_id>", "/api/emails/<id:email_id>"
 
@@ -30,16 +32,53 @@ ON_AN_OBJECT: dict[tuple[str, str], Any] = {
     ("POST", f"{EMAIL_PATH}/resolve"): {"outcome": "sent"},
     ("DELETE", "/api/keys/<id:key_id>"): None,
 }
+# On what one user of a tenant owns: that of another user is a 404 too.
+ACCOUNT_PATH = "/api/accounts/<key:account_id>"
+DRAFT_PATH = "/api/compose/drafts/<key:draft_id>"
+OF_A_USER: dict[tuple[str, str], Any] = {
+    ("GET", ACCOUNT_PATH): None,
+    ("PUT", ACCOUNT_PATH): {"isEnabled": False},
+    ("DELETE", ACCOUNT_PATH): None,
+    ("DELETE", "/api/credentials/<key:credential_id>"): None,
+    ("GET", DRAFT_PATH): None,
+    ("PUT", DRAFT_PATH): {"subject": "changed"},
+    ("DELETE", DRAFT_PATH): None,
+    ("POST", f"{DRAFT_PATH}/send"): None,
+    ("POST", "/api/sync/<key:account_id>"): {"force": True},
+    ("GET", "/api/sync/<key:account_id>/status"): None,
+    ("POST", "/api/sync/<key:account_id>/cancel"): None,
+    ("GET", "/api/sync/<key:account_id>/quarantined"): None,
+    ("GET", "/api/sync/task/<key:task_id>"): None,
+    ("GET", "/api/<key:account_id>/folders"): None,
+    ("GET", "/api/<key:account_id>/folders/<id:folder_id>/messages"): None,
+    ("GET", "/api/<key:account_id>/messages"): None,
+    ("GET", "/api/<key:account_id>/messages/<id:message_id>"): None,
+}
+# Needs the account's server: tests/inbox/test_attachments.py tries it as a stranger.
+ON_A_SERVER = {("GET", "/api/<key:account_id>/attachments/<id:part_id>/download")}
+QUESTIONS = {"/api/<key:account_id>/messages": "?q=x"}
+ON_AN_OBJECT |= {(method, "/api/suppressions/<address:address>"): None for method in ("GET", "DELETE")}
 # Lists and sums: nothing of another tenant's is in them.
 LISTS = {
     ("GET", "/api/smtp-configs"), ("GET", "/api/emails"), ("GET", "/api/emails/status/<status>"), ("GET", "/api/keys"),
-    ("GET", "/api/queue"),
+    ("GET", "/api/queue"), ("GET", "/api/suppressions"), ("GET", "/api/suppressions/export"),
 }  # fmt: skip
-# What is made belongs to the caller's tenant.
+LISTS_OF_A_USER = {("GET", "/api/accounts"), ("GET", "/api/compose/drafts")}
+# What is made belongs to the caller's tenant, and user where it has one. An id that is the caller's choice is its own.
 MAKES = {
+    ("POST", "/api/suppressions"),
+    ("POST", "/api/suppressions/import"),
+    ("POST", "/api/accounts"),
+    ("POST", "/api/credentials"),
+    ("PUT", "/api/credentials/<key:credential_id>"),
     ("POST", "/api/smtp-configs"),
     ("POST", "/api/emails"),
     ("POST", "/api/emails/batch"),
+    ("POST", "/api/compose"),
+    ("POST", "/api/compose/send"),
+    ("POST", "/api/compose/draft"),
+    ("POST", "/api/compose/drafts"),
+    ("POST", "/api/compose/attachments"),
     ("POST", "/api/keys"),
 }
 SERVICE_ONLY = {
@@ -56,6 +95,11 @@ PAGES_OF_THE_SERVICE = {
     ("GET", "/sandbox/<id:message_id>/html"), ("GET", "/sandbox/<id:message_id>/raw"),
 }  # fmt: skip
 
+ACCOUNT = {
+    "accountName": "of bea", "emailAddress": "bea@example.com", "hostname": "imap.example.com", "port": 993,
+    "username": "bea", "password": "planted-imap-password", "smtp": {"hostname": "smtp.example.com"},
+}  # fmt: skip
+
 
 def routes(app: APIFlask) -> set[tuple[str, str]]:
     return {
@@ -66,7 +110,8 @@ def routes(app: APIFlask) -> set[tuple[str, str]]:
 
 
 def test_every_route_is_classified(app: APIFlask) -> None:
-    known = set(ON_AN_OBJECT) | LISTS | MAKES | SERVICE_ONLY | NOTHING_OF_ANYONE | PAGES_OF_THE_SERVICE
+    known = set(ON_AN_OBJECT) | set(OF_A_USER) | LISTS | LISTS_OF_A_USER | MAKES | SERVICE_ONLY
+    known |= NOTHING_OF_ANYONE | PAGES_OF_THE_SERVICE | ON_A_SERVER
     assert routes(app) == known
 
 
@@ -76,10 +121,83 @@ def belongings(service: Caller, tenant_b: Caller) -> dict[str, int]:
     config = tenant_b.post("/api/smtp-configs", CONFIG | {"name": "of tenant b"}).json["config_id"]
     email = tenant_b.post("/api/emails", EMAIL | {"subject": "of tenant b", "tags": ["b"]}).json["email_id"]
     key = tenant_b.post("/api/keys", {"name": "of tenant b"}).json["id"]
-    return {"<id:config_id>": config, "<id:email_id>": email, "<id:key_id>": key}
+    gone = tenant_b.post("/api/suppressions", {"address": "gone@example.com", "detail": "of tenant b"})
+    assert gone.status_code == 201
+    return {
+        "<id:config_id>": config,
+        "<id:email_id>": email,
+        "<id:key_id>": key,
+        "<address:address>": "gone@example.com",
+    }
 
 
-def path_to(rule: str, belongings: dict[str, int]) -> str:
+@pytest.fixture
+def possessions(app: APIFlask, tenant_b: Caller) -> dict[str, str]:
+    """Ids of what a user of tenant B owns, and all that others must not see of it."""
+    bea = tenant_caller(app, "tenant-b", user="bea")
+    account = bea.post("/api/accounts", ACCOUNT).json
+    credential = bea.post("/api/credentials", {"password": "p"}).json["id"]
+    task = bea.post(f"/api/sync/{account['id']}").json["taskId"]
+    draft = {"accountId": account["id"], "to": ["x@example.com"], "subject": "of bea", "body": "of bea"}
+    draft_id = bea.post("/api/compose/drafts", draft).json["draftId"]
+    folder = add_folder(account["id"])
+    return {
+        "<key:account_id>": account["id"],
+        "<key:credential_id>": credential,
+        "<key:draft_id>": draft_id,
+        "<key:task_id>": task,
+        "<id:folder_id>": str(folder),
+        "<id:message_id>": str(add_letter(account["id"], folder)),
+    }
+
+
+@pytest.fixture
+def strangers(app: APIFlask) -> list[Caller]:
+    """Each would see it, if only the tenant, or only the user, were looked at."""
+    owners = [("tenant-a", "bea"), ("tenant-b", "bob"), ("tenant-a", "ann")]
+    return [tenant_caller(app, tenant, user=user) for tenant, user in owners]
+
+
+@pytest.mark.parametrize(("method", "rule"), sorted(OF_A_USER))
+def test_another_users_object_does_not_exist(
+    app: APIFlask, strangers: list[Caller], possessions: dict[str, str], method: str, rule: str
+) -> None:
+    path, body = path_to(rule, possessions), OF_A_USER[method, rule]
+    bea = tenant_caller(app, "tenant-b", user="bea")
+    before = [bea.get(one).json for one in ("/api/accounts", "/api/compose/drafts")]
+    for stranger in strangers:
+        answer = stranger.call(method, path, body)
+        absent = stranger.call(method, path_to(rule, dict.fromkeys(possessions, "999")), body)
+        assert (answer.status_code, answer.json["code"]) == (404, absent.json["code"])
+    assert [bea.get(one).json for one in ("/api/accounts", "/api/compose/drafts")] == before
+    assert bea.call(method, path, body).status_code in (200, 202, 204)
+
+
+@pytest.mark.parametrize(("method", "rule"), sorted(LISTS_OF_A_USER))
+def test_lists_hold_nothing_of_another_user(
+    app: APIFlask, strangers: list[Caller], possessions: dict[str, str], method: str, rule: str
+) -> None:
+    path = path_to(rule, possessions)
+    for stranger in strangers:
+        response = stranger.call(method, path)
+        assert response.status_code == 200
+        assert "of bea" not in response.get_data(as_text=True)
+    assert "of bea" in tenant_caller(app, "tenant-b", user="bea").call(method, path).get_data(as_text=True)
+
+
+def test_a_credential_under_anothers_id_is_ones_own(app: APIFlask, possessions: dict[str, str]) -> None:
+    """Whoever stores one under an id that somebody else has neither changes nor learns about that."""
+    bea = tenant_caller(app, "tenant-b", user="bea")
+    path = f"/api/credentials/{possessions['<key:credential_id>']}"
+    for tenant, user in (("tenant-a", "bea"), ("tenant-b", "bob")):
+        stranger = tenant_caller(app, tenant, user=user)
+        assert stranger.put(path, {"password": "mine"}).status_code == 201
+        assert stranger.delete(path).status_code == 204
+    assert bea.put(path, {"password": "new"}).status_code == 200
+
+
+def path_to(rule: str, belongings: Mapping[str, Any]) -> str:
+    rule += QUESTIONS.get(rule, "")
     for mark, value in belongings.items():
         rule = rule.replace(mark, str(value))
     return rule.replace("<status>", "queued").replace("<id:message_id>", "1")

@@ -64,7 +64,7 @@ def test_it_is_not_queued_for_a_config_that_cannot_carry_it_any_more(relay: Rela
     gone = ended(relay, "failed", smtp_config_id=pinned)
     lost = ended(relay, "failed", sender="ann@shop.test")
     many = ended(relay, "failed", smtp_config_id=pool, to=["a@example.com", "b@example.com"])
-    configs.delete(None, pinned)
+    configs.delete(SERVICE, pinned)
     configs.update(
         relay, SERVICE, pool, {"from_domains": [], "hourly_limit": 1, "limit_unit": "recipients"}, NOW
     )

@@ -1,0 +1,75 @@
+"""Mail accounts of a user: create, read, update, delete, test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from controllers.operation import Call, Operation, answered, operation
+from controllers.schemas import answers as says
+from controllers.schemas.accounts import AccountChangesBody, AccountsQuery, NewAccountBody
+from services import accounts
+from services.account_view import view, views
+from services.principal import Scope
+
+bp = APIBlueprint("accounts", __name__)
+TAG = "Accounts"
+EXAMPLE = {
+    "accountName": "Work Email", "emailAddress": "user@company.com", "protocol": "imap",
+    "hostname": "imap.company.com", "port": 993, "encryption": "tls", "username": "user@company.com",
+    "password": "app-specific-password", "isSyncEnabled": True, "syncInterval": 300,
+    "smtp": {"hostname": "smtp.company.com", "port": 587, "encryption": "starttls"},
+}  # fmt: skip
+
+
+@operation(bp, "POST", "/api/accounts", Operation(
+    "create_account", "Add a mail account (IMAP or POP3)", TAG, Scope.SEND, {201: ("The account", says.ACCOUNT)},
+    group="create_account", of_user=True, body=NewAccountBody, example=EXAMPLE, errors=(409,),
+))  # fmt: skip
+def create(call: Call) -> Response:
+    account = accounts.create(call.relay, call.who, call.body.values(), call.now)
+    response = answered((view(account), 201))
+    response.headers["Location"] = f"/api/accounts/{account.id}"
+    return response
+
+
+@operation(bp, "GET", "/api/accounts", Operation(
+    "list_accounts", "The user's mail accounts, in the order they were added", TAG, Scope.READ,
+    {200: ("A page of accounts", says.ACCOUNTS)}, group="list_accounts", of_user=True, query=AccountsQuery,
+))  # fmt: skip
+def listed(call: Call) -> dict[str, Any]:
+    query: AccountsQuery = call.query
+    found, total = accounts.listed(call.who, query.limit, query.offset)
+    return {
+        "accounts": views(found),
+        "count": len(found),
+        "pagination": {"total": total, "limit": query.limit, "offset": query.offset},
+    }
+
+
+@operation(bp, "GET", "/api/accounts/<key:account_id>", Operation(
+    "get_account", "One mail account", TAG, Scope.READ, {200: ("The account", says.ACCOUNT)}, group="accounts",
+    of_user=True,
+))  # fmt: skip
+def detail(call: Call, account_id: str) -> dict[str, Any]:
+    return view(accounts.find(call.who, account_id))
+
+
+@operation(bp, "PUT", "/api/accounts/<key:account_id>", Operation(
+    "update_account", "Change some settings of a mail account", TAG, Scope.SEND,
+    {200: ("The account", says.ACCOUNT)}, group="accounts", of_user=True, body=AccountChangesBody,
+    example={"accountName": "Work Email (Updated)", "syncInterval": 600}, errors=(409,),
+))  # fmt: skip
+def update(call: Call, account_id: str) -> dict[str, Any]:
+    return view(accounts.update(call.relay, call.who, account_id, call.body.values(), call.now))
+
+
+@operation(bp, "DELETE", "/api/accounts/<key:account_id>", Operation(
+    "delete_account", "Delete a mail account with all that was synced; nothing is deleted on its server", TAG,
+    Scope.SEND, {204: ("Deleted", None)}, group="accounts", of_user=True,
+))  # fmt: skip
+def delete(call: Call, account_id: str) -> tuple[None, int]:
+    accounts.delete(call.who, account_id, call.now)
+    return None, 204

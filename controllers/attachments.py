@@ -1,0 +1,46 @@
+"""Attachments of messages: their bytes."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from controllers.operation import Call, Operation, operation
+from controllers.schemas import answers as says
+from controllers.schemas.messages import DownloadQuery
+from services import accounts
+from services.inbox.download import download
+from services.inbox.links import check_link
+from services.principal import Scope
+
+bp = APIBlueprint("attachments", __name__)
+
+# Shown within a page; all else is saved, so that no stranger's file runs as a page of ours.
+_SHOWN = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"))
+
+
+@operation(bp, "GET", "/api/<key:account_id>/attachments/<id:part_id>/download", Operation(
+    "download_attachment", "The bytes of an attachment, by a credential or by its downloadUrl", "Attachments",
+    Scope.READ,
+    {200: ("Its bytes", says.BINARY)}, query=DownloadQuery, content_type="application/octet-stream",
+    errors=(502,), group="accounts", of_user=True, by_link=True,
+))  # fmt: skip
+def get(call: Call, account_id: str, part_id: int) -> Response:
+    query: DownloadQuery = call.query
+    if query.signature is not None and query.expires is not None:  # nobody was asked for a credential
+        check_link(call.relay, account_id, part_id, query.expires, query.signature, call.now)
+    else:
+        accounts.find(call.who, account_id)
+    found = download(call.relay, account_id, part_id)
+    shown = found.mime_type.lower() in _SHOWN
+    response = Response(found.chunks, mimetype=found.mime_type if shown else "application/octet-stream")
+    name = quote(found.filename, safe="")
+    response.headers["Content-Disposition"] = (
+        f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{name}"
+    )
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response

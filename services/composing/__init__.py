@@ -1,0 +1,1 @@
+"""What people write: drafts and uploads, mail sent from an account, and its copy in the account's Sent folder."""

@@ -1,0 +1,1 @@
+"""What people read and change of the mail that sync has brought."""

@@ -1,0 +1,113 @@
+"""A page of the messages of a folder.
+
+The index gives the ids, the filter included; only those of the page are read. A cursor names the last message of the
+page before it, so mail that arrives shifts nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from models.database import rows
+from services.errors import FieldError, InvalidInputError
+
+MAX_ID = 2**63 - 1
+SORTS = ("receivedAt:asc", "receivedAt:desc", "from:asc", "from:desc")
+_COLUMNS = {"receivedAt": ("received_at", "messages_newest"), "from": ("sender", "messages_sender")}
+_FILTERS = {"all": "", "read": " AND m.is_read", "unread": " AND NOT m.is_read"}
+# Of each conversation that the folder has, its newest message there.
+_NEWEST_OF_CONVERSATION = (
+    " AND NOT EXISTS (SELECT 1 FROM letters l JOIN letters o ON o.conversation_id = l.conversation_id"
+    " JOIN messages n ON n.letter_id = o.id WHERE l.id = m.letter_id AND n.folder_id = m.folder_id"
+    " AND n.gone_at IS NULL AND (n.received_at, n.id) > (m.received_at, m.id))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    sort: str = "receivedAt:desc"
+    filter: str = "all"
+    conversations: bool = False  # only the newest message of each; by time alone
+    limit: int = 50
+    offset: int = 0
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    ids: list[int]
+    next_cursor: str | None  # None: this is the last page
+
+
+def folder_page(folder_id: int, wanted: Wanted) -> Page:
+    """InvalidInputError for a cursor of another order, and for what does not go together."""
+    _check(wanted)
+    sql, params = folder_query(folder_id, wanted)
+    found = rows(f"{sql} LIMIT ? OFFSET ?", *params, wanted.limit + 1, wanted.offset)
+    return page_of(found, wanted.limit, wanted.sort)
+
+
+def folder_query(folder_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
+    """SQL that gives (id, sort key) of all from the cursor on, and its parameters."""
+    name, _, direction = wanted.sort.partition(":")
+    column, index = _COLUMNS[name]
+    if wanted.filter == "unread" and name == "receivedAt":
+        index = "messages_unread"
+    terms, params = _FILTERS[wanted.filter], [folder_id]
+    if wanted.conversations:
+        terms += _NEWEST_OF_CONVERSATION
+    if wanted.cursor:
+        terms += f" AND (m.{column}, m.id) {'<' if direction == 'desc' else '>'} (?, ?)"
+        params += read_cursor(wanted.cursor, wanted.sort)
+    return (
+        f"SELECT m.id, m.{column} FROM messages m INDEXED BY {index} WHERE m.folder_id = ? AND m.gone_at IS NULL{terms}"
+        f" ORDER BY m.{column} {direction}, m.id {direction}"
+    ), params  # fmt: skip
+
+
+def page_of(found: list[tuple[Any, ...]], limit: int, order: str) -> Page:
+    """From one row more than the page has: (id, sort key)."""
+    ids = [int(one[0]) for one in found[:limit]]
+    more = len(found) > limit
+    return Page(ids, make_cursor(order, found[limit - 1]) if more else None)
+
+
+def make_cursor(order: str, last: tuple[Any, ...]) -> str:
+    """Opaque, so that its content may change."""
+    text = json.dumps([order, last[1], last[0]], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, order: str) -> list[Any]:
+    """[sort key, id]"""
+    try:
+        data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+        told, key, last_id = json.loads(data)
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        told, key, last_id = None, None, None
+    kind = str if order.startswith("from") else int
+    good = type(key) is kind and type(last_id) is int and 0 < last_id <= MAX_ID
+    if told != order or not good or (kind is int and abs(key) > MAX_ID):
+        raise _wrong("cursor", "is not one that a page of this order gave", "INVALID_CURSOR")
+    if kind is str and not _is_storable(key):
+        raise _wrong("cursor", "is not one that a page of this order gave", "INVALID_CURSOR")
+    return [key, last_id]
+
+
+def _is_storable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
+
+
+def _check(wanted: Wanted) -> None:
+    if wanted.cursor and wanted.offset:
+        raise _wrong("offset", "does not go with a cursor", "AMBIGUOUS")
+    if wanted.conversations and not wanted.sort.startswith("receivedAt"):
+        raise _wrong("sort", "conversations are sorted by receivedAt", "INVALID_VALUE")
+
+
+def _wrong(field: str, message: str, code: str) -> InvalidInputError:
+    return InvalidInputError.of([FieldError(field, message, code)])

@@ -1,0 +1,40 @@
+"""Which letters are reports or replies, and what they say."""
+
+from __future__ import annotations
+
+import re
+
+from services.message_ids import pairs_in, pairs_in_addresses
+from services.reports import arf, auto_reply, delivery_status, loose_bounce
+from services.reports.fields import Fields, addresses_in
+from services.reports.report import Kind, Report, Said
+
+# Where the server of the mailbox, or the report itself, may have kept the address that it was sent to.
+RETURN_FIELDS = ("to", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-rcpt-to")
+
+
+def recognise(said: Said) -> Report | None:
+    """None: nothing that concerns mail of ours."""
+    fields = Fields(said.headers)
+    marked = tuple(pairs_in_addresses(fields.join(*RETURN_FIELDS)))
+    for read in (arf.read, delivery_status.read, loose_bounce.read):
+        report = read(fields, said, marked)
+        if report is not None:
+            return report
+    return _answer(fields, marked)
+
+
+def _answer(fields: Fields, marked: tuple[str, ...]) -> Report | None:
+    by = next(iter(addresses_in(fields.get("from"))), "")
+    own = tuple(pairs_in(fields.get("message-id")))
+    if own:
+        return Report(Kind.COPY, own, by=by)
+    # Nearest first: what it answers, then what that had answered.
+    chain = [
+        *re.split(r"\s+", fields.get("in-reply-to")),
+        *reversed(re.split(r"\s+", fields.get("references"))),
+    ]
+    pairs = tuple(dict.fromkeys(pair for one in chain for pair in pairs_in(one))) or marked
+    if not pairs:
+        return None
+    return Report(Kind.AUTO_REPLY if auto_reply.is_auto(fields) else Kind.REPLY, pairs, by=by)
