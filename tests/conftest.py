@@ -18,12 +18,12 @@ SUMS = "sums"
 
 # On PostgreSQL these would prove the same once more, for they need no database, or they are about SQLite's file.
 SPARED = (
-    "tests/unit/", "tests/smtp/", "tests/test_architecture.py", "tests/http/test_bad_bodies.py",
-    "tests/backup/", "tests/cli/test_backup.py", "tests/faults/",
-    "tests/e2e/test_restore_drill.py", "tests/e2e/test_benchmarks.py", "tests/imap/", "tests/inbox/test_safe_html.py",
-    "tests/reports/test_real_servers.py", "tests/reports/test_corpora.py", "tests/sync/test_awkward.py",
-    "tests/sync/test_pymap.py", "tests/sync/test_kill.py", "tests/sync/test_idler.py",
-    "tests/sync/test_differential.py", "tests/composing/test_killed.py", "tests/composing/test_doc.py", "tests/composing/test_seeds.py",
+    "tests/unit/", "tests/smtp/", "tests/test_architecture.py", "tests/http/test_bad_bodies.py", "tests/backup/",
+    "tests/cli/test_backup.py", "tests/faults/", "tests/e2e/test_restore_drill.py", "tests/e2e/test_benchmarks.py",
+    "tests/imap/", "tests/inbox/test_safe_html.py", "tests/reports/test_real_servers.py",
+    "tests/reports/test_corpora.py", "tests/sync/test_awkward.py", "tests/sync/test_pymap.py",
+    "tests/sync/test_kill.py", "tests/sync/test_idler.py", "tests/sync/test_differential.py",
+    "tests/composing/test_killed.py", "tests/composing/test_doc.py", "tests/composing/test_seeds.py",
     "tests/composing/test_uploads.py", "tests/composing/test_replies.py", "tests/accounts/test_seeds.py",
     "tests/http/test_shares.py", "tests/http/test_schemathesis.py", "tests/inbox/test_threads.py",
     "tests/cli/test_main.py", "tests/cli/test_welcome.py",
