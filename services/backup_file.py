@@ -112,10 +112,12 @@ def _read(copy: Any, about: Report) -> Report:
 def _content(copy: Any) -> dict[str, Any]:
     last = copy.execute("SELECT seq FROM sqlite_sequence WHERE name = 'emails'").fetchone()
     stored = copy.execute("SELECT password FROM smtp_configs WHERE password IS NOT NULL")
+    tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    secrets = copy.execute("SELECT secret FROM credentials") if "credentials" in tables else ()
     return {
         "counts": dict(copy.execute("SELECT state, count(*) FROM emails GROUP BY state")),
         "last_id": int(last[0]) if last else 0,
-        "passwords": [one for (one,) in stored],
+        "passwords": [one for (one,) in (*stored, *secrets)],
     }
 
 

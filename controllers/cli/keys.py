@@ -13,9 +13,7 @@ from utils.clock import now_ms
 from utils.crypto import new_fernet_key
 
 _ALL = 1_000_000
-_UNREADABLE = (
-    "No key opens the passwords of these configs: add the key they were stored under, or set them anew."
-)
+_UNREADABLE = "No key opens these passwords: add the key they were stored under, or set them anew."
 _COLUMNS = (
     "id", "name", "prefix", "tenant_id", "user_id", "scopes", "rate_limit", "created_at", "last_used_at", "revoked_at",
 )  # fmt: skip
@@ -94,13 +92,20 @@ def rotate(session: Session, new: bool, as_json: bool) -> int:
         return 0
     result = rotate_passwords(session.open())
     if as_json:
-        print_json({"rotated": result.rotated, "unreadable": result.unreadable})
+        print_json(
+            {
+                "rotated": result.rotated, "unreadable": result.unreadable,
+                "unreadable_credentials": result.credentials,
+            }
+        )  # fmt: skip
     else:
-        print_facts([("rotated", result.rotated), ("unreadable configs", result.unreadable)])
-        click.echo(
-            _UNREADABLE if result.unreadable else "CREDENTIALS_KEY may now be its first key alone.", err=True
-        )
-    return 1 if result.unreadable else 0
+        print_facts([
+            ("rotated", result.rotated), ("unreadable configs", result.unreadable),
+            ("unreadable credentials", result.credentials),
+        ])  # fmt: skip
+        told = "CREDENTIALS_KEY may now be its first key alone." if result.complete else _UNREADABLE
+        click.echo(told, err=True)
+    return 0 if result.complete else 1
 
 
 def _explain(key: str, as_json: bool) -> None:

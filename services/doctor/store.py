@@ -8,6 +8,7 @@ from pathlib import Path
 from peewee import DatabaseError
 from pysqlite3 import dbapi2 as sqlite
 
+from models.account import Credential
 from models.database import rows
 from models.migrate import pending
 from models.smtp_config import SmtpConfig
@@ -126,15 +127,22 @@ def _backup(now: int) -> Check:
 
 def _passwords(relay: Relay) -> Check:
     stored = list(SmtpConfig.select().where(SmtpConfig.password.is_null(False)))
-    unreadable = []
-    for config in stored:
-        try:
-            relay.vault.decrypt(config.password or "")
-        except DecryptionError:
-            unreadable.append(f"{config.id} ({config.name})")
-    if unreadable:
-        detail = f"CREDENTIALS_KEY cannot read the password of config {', '.join(unreadable)}"
+    unreadable = [f"{one.id} ({one.name})" for one in stored if not _opens(relay, one.password or "")]
+    secrets = list(Credential.select())
+    lost = [f"{one.tenant}/{one.user}/{one.id}" for one in secrets if not _opens(relay, one.secret)]
+    if unreadable or lost:
+        named = [("the password of config", unreadable), ("the credential", lost)]
+        told = "; nor ".join(f"{what} {', '.join(which)}" for what, which in named if which)
+        detail = f"CREDENTIALS_KEY cannot read {told}"
         return fail(
             "passwords", detail, "add the key they were stored under to CREDENTIALS_KEY, or set them anew"
         )
-    return ok("passwords", f"CREDENTIALS_KEY reads all {len(stored)} stored")
+    return ok("passwords", f"CREDENTIALS_KEY reads all {len(stored) + len(secrets)} stored")
+
+
+def _opens(relay: Relay, secret: str) -> bool:
+    try:
+        relay.vault.decrypt(secret)
+    except DecryptionError:
+        return False
+    return True

@@ -15,6 +15,7 @@ from services.relay import Relay
 from services.restore import Plan, Restored, restore
 from services.smtp import Connection
 from tests.queue.making import NOW, M, change, change_recipient, ended, use
+from tests.support.letters import add_folder, add_letter
 from tests.support.relay import (
     SERVICE,
     add_config,
@@ -139,6 +140,15 @@ def test_no_id_is_given_twice(relay: Relay, lose: Lose) -> None:
     new = submit(relay, LATER)
     assert new == done.changes.next_id >= last + 1000 * 3600 * 10_000
     assert add_config() == config + 1_001
+
+
+def test_no_id_of_a_message_is_given_twice(relay: Relay, lose: Lose) -> None:
+    """An app may remember it, and would read or delete another one."""
+    folder = add_folder("account")
+    letter = add_letter("account", folder)
+    lose(later=NOW + 1000 * HOUR)
+    assert add_folder("account", "Later") > folder + 1_000
+    assert add_letter("account", folder) > letter + 1_000 * 3600
 
 
 def test_no_id_is_given_twice_where_there_was_no_email_yet(relay: Relay, lose: Lose) -> None:

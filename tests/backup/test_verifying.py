@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pysqlite3 import dbapi2 as sqlite
 
+from models.account import Credential
 from services.backup import back_up
 from services.backup_file import inspect
 from services.relay import Relay
@@ -88,6 +89,15 @@ def test_rows_that_do_not_fit_together_are_counted(file: Path, damage: str, faul
 def test_a_plain_copy_without_its_log_is_refused(file: Path) -> None:
     file.with_name(file.name + "-wal").write_bytes(b"x" * 100)
     assert "holds a part of it" in inspect(file).faults[0]
+
+
+def test_credentials_of_mail_accounts_are_tried_too(relay: Relay, place: Path, tmp_path: Path) -> None:
+    Credential.create(
+        id="cred-789", tenant="acme", user="ann", secret=relay.vault.encrypt("p"), created_at=1, updated_at=1
+    )
+    report = inspect(back_up(place, tmp_path / "kept", NOW)[0].file)
+    assert report.ok and report.unreadable(relay.vault) == 0
+    assert report.unreadable(Vault([new_fernet_key()])) == 1
 
 
 def test_passwords_are_tried_with_the_key(relay: Relay, file: Path) -> None:

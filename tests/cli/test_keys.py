@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from models.account import Credential
 from models.database import row
 from models.smtp_config import SmtpConfig
 from services import keys
@@ -63,7 +64,8 @@ def test_rotating_lets_the_old_key_go(run: CommandLine) -> None:
     run.env["CREDENTIALS_KEY"] = f"{new},{run.env['CREDENTIALS_KEY']}"
     before = stored(config_id)
     result = run("keys", "rotate", "--json")
-    assert result.json == {"rotated": 1, "unreadable": []} and result.status == 0
+    assert result.json == {"rotated": 1, "unreadable": [], "unreadable_credentials": []}
+    assert result.status == 0
     assert stored(config_id) != before
     assert Vault([new]).decrypt(stored(config_id)) == "planted-password"
 
@@ -75,5 +77,46 @@ def test_a_password_that_no_key_opens_is_reported_and_left(run: CommandLine) -> 
     kept = with_password(run)
     result = run("keys", "rotate", "--json")
     assert result.status == 1
-    assert result.json == {"rotated": 1, "unreadable": [lost]}
+    assert result.json == {"rotated": 1, "unreadable": [lost], "unreadable_credentials": []}
     assert stored(lost) == before != stored(kept)
+
+
+def with_credential(run: CommandLine, name: str) -> None:
+    """What logs in to a mail account, encrypted under the first of the present keys."""
+    run("keys", "list")
+    vault = Vault([run.env["CREDENTIALS_KEY"].split(",")[0]])
+    Credential.create(
+        id=name,
+        tenant="acme",
+        user="ann",
+        secret=vault.encrypt("planted-password"),
+        created_at=1,
+        updated_at=1,
+    )
+
+
+def secrets() -> dict[str, str]:
+    return {one.id: one.secret for one in Credential.select()}
+
+
+def test_rotating_takes_the_credentials_of_mail_accounts_along(run: CommandLine) -> None:
+    with_credential(run, "cred-789")
+    new = run("keys", "rotate", "--new", "--json").json["key"]
+    run.env["CREDENTIALS_KEY"] = f"{new},{run.env['CREDENTIALS_KEY']}"
+    assert run("keys", "rotate", "--json").json["rotated"] == 1
+    assert Vault([new]).decrypt(secrets()["cred-789"]) == "planted-password"
+
+
+def test_a_credential_that_no_key_opens_is_reported_and_left(run: CommandLine) -> None:
+    with_credential(run, "lost")
+    before = secrets()
+    run.env["CREDENTIALS_KEY"] = new_fernet_key()
+    with_credential(run, "kept")
+    result = run("keys", "rotate")
+    assert result.status == 1
+    assert "acme/ann/lost" in result.out and "kept" not in result.out
+    assert "No key opens" in result.err
+    assert secrets()["lost"] == before["lost"]
+    told = {one["name"]: one for one in run("doctor", "--json").json["checks"]}
+    assert told["passwords"]["state"] == "fail"
+    assert "acme/ann/lost" in told["passwords"]["detail"] and "kept" not in told["passwords"]["detail"]
