@@ -9,8 +9,14 @@ from flask import Response
 
 from controllers.operation import Call, Operation, answered, operation
 from controllers.schemas import answers as says
-from controllers.schemas.accounts import AccountChangesBody, AccountsQuery, NewAccountBody
-from services import accounts
+from controllers.schemas.accounts import (
+    TEST_TIMEOUT,
+    AccountChangesBody,
+    AccountsQuery,
+    AccountTestBody,
+    NewAccountBody,
+)
+from services import account_test, accounts
 from services.account_view import view, views
 from services.principal import Scope
 
@@ -73,3 +79,16 @@ def update(call: Call, account_id: str) -> dict[str, Any]:
 def delete(call: Call, account_id: str) -> tuple[None, int]:
     accounts.delete(call.who, account_id, call.now)
     return None, 204
+
+
+@operation(bp, "POST", "/api/accounts/<key:account_id>/test", Operation(
+    "test_account", "Connect, log in and list folders; also try its SMTP server", TAG, Scope.SEND,
+    {200: ("It works", says.ACCOUNT_TEST)}, group="accounts", of_user=True, body=AccountTestBody,
+    example={"password": "account_password", "timeout": 30}, body_optional=True,
+))  # fmt: skip
+def test(call: Call, account_id: str) -> tuple[dict[str, Any], int]:
+    """A 400 tells in `message` and `code` what does not work."""
+    account = accounts.find(call.who, account_id)
+    password, timeout = (call.body.password, call.body.timeout) if call.body else (None, TEST_TIMEOUT)
+    works, told = account_test.run_test(call.relay, account, password, timeout, call.now)
+    return told, 200 if works else 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from models.database import write
@@ -24,7 +25,7 @@ _DIAL_STEPS = {Reason.DNS: "dns", Reason.PRIVATE_ADDRESS: "dns", Reason.TLS: "tl
 _STEPS = {Stage.STARTTLS: "tls", Stage.BANNER: "banner", Stage.EHLO: "ehlo", Stage.AUTH: "auth"}
 
 
-class _Steps:
+class Steps:
     """What was tried, in order, and how long each took."""
 
     def __init__(self) -> None:
@@ -43,14 +44,21 @@ class _Steps:
         self._since = now
 
 
-def run_test(relay: Relay, config: SmtpConfig, send_to: str | None, now: int) -> dict[str, Any]:
-    """{ok, steps: [{step, ok, ms, detail}], capabilities, certificate}. A failed step ends it."""
+def run_test(
+    relay: Relay, config: SmtpConfig, send_to: str | None, now: int, password: str | None = None
+) -> dict[str, Any]:
+    """{ok, steps: [{step, ok, ms, detail}], capabilities, certificate}. A failed step ends it.
+
+    `password`: to try instead of the stored one.
+    """
     recipient = _recipient(send_to)
-    steps = _Steps()
+    steps = Steps()
     capabilities: dict[str, str] = {}
     certificate = None
     try:
-        connection = Connection.open(endpoint_of(relay, config), _DEADLINES, steps.passed)
+        endpoint = endpoint_of(relay, config)
+        endpoint = endpoint if password is None else replace(endpoint, password=password)
+        connection = Connection.open(endpoint, _DEADLINES, steps.passed)
         try:
             capabilities = dict(connection.capabilities)
             certificate = _certificate(connection.tls_info, now)
@@ -91,7 +99,7 @@ def _certificate(tls: TlsInfo | None, now: int) -> dict[str, Any] | None:
 
 
 def _send(
-    relay: Relay, config: SmtpConfig, connection: Connection, recipient: Address, steps: _Steps, now: int
+    relay: Relay, config: SmtpConfig, connection: Connection, recipient: Address, steps: Steps, now: int
 ) -> None:
     """It counts against the limits, which are the provider's, not ours to bend."""
     minute = now // MINUTE
@@ -116,7 +124,7 @@ def _reserve(config: SmtpConfig, minute: int, now: int) -> bool:
 
 
 def _converse(
-    relay: Relay, config: SmtpConfig, connection: Connection, recipient: Address, steps: _Steps, now: int
+    relay: Relay, config: SmtpConfig, connection: Connection, recipient: Address, steps: Steps, now: int
 ) -> bool:
     """Whether the server took it."""
     mail = _mail(relay, config, recipient, now)

@@ -31,6 +31,11 @@ def endpoint_of(relay: Relay, account: Account) -> Endpoint:
         raise ImapError(Reason.AUTH, str(error)) from None
     if secret is None:
         raise ImapError(Reason.AUTH, "no credential is stored for this account")
+    return endpoint_with(relay, account, secret)
+
+
+def endpoint_with(relay: Relay, account: Account, secret: credentials.Secret) -> Endpoint:
+    """The same with a secret of the caller's."""
     return Endpoint(
         host=account.hostname,
         port=account.port,

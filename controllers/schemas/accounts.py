@@ -31,6 +31,7 @@ Password = Annotated[
 ]
 SyncInterval = Annotated[int, Field(ge=60, le=3_600, description="seconds")]
 
+TEST_TIMEOUT = 30
 # What is called otherwise in here than in the contract.
 _OURS = {"account_name": "name"}
 _SMTP = {"hostname": "smtp_host", "port": "smtp_port"}
@@ -134,7 +135,7 @@ class AccountChangesBody(_Settings):
 
 class AccountTestBody(Camel):
     password: Password | None = Field(None, description="needed while none is stored")
-    timeout: Annotated[int, Field(ge=1, le=120, description="seconds, for all of it")] = 30
+    timeout: Annotated[int, Field(ge=1, le=60, description="seconds")] = TEST_TIMEOUT
 
 
 class CredentialBody(Camel):

@@ -107,6 +107,13 @@ ACCOUNT = obj(
     smtp=or_null(_SMTP), createdAt=MOMENT, updatedAt=MOMENT,
 )  # fmt: skip
 PAGINATION = obj(total=COUNT, limit=COUNT, offset=COUNT)
+_MAIL_CERTIFICATE = obj(subject=TEXT, issuer=TEXT, expiresAt=MOMENT, daysLeft={"type": "integer"}, tls=TEXT)
+ACCOUNT_TEST = obj(
+    success=YES_NO, protocol=TEXT, server=TEXT, message=TEXT, timestamp=MOMENT, folders=COUNT,
+    folderDetails=array(obj(name=TEXT, displayName=TEXT, type=TEXT, isSelectable=YES_NO, parent=or_null(TEXT))),
+    capabilities=array(TEXT), steps=array(obj(step=TEXT, ok=YES_NO, ms=COUNT, detail=TEXT)),
+    certificate=or_null(_MAIL_CERTIFICATE),
+)  # fmt: skip
 ACCOUNTS = obj(accounts=array(ACCOUNT), count=COUNT, pagination=PAGINATION)
 
 _ROLES = ["inbox", "sent", "drafts", "spam", "trash", "archive", "custom"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,12 +12,14 @@ Encryption = Literal["tls", "starttls", "none"]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Seconds: `connect` for all addresses of the host, `greeting` for each step until we are in, `command` for each
-    256 KB of an answer and `whole` for all of it. `answer`: the most bytes that one command may bring."""
+    256 KB of an answer and `whole` for all of it, `session` for all that is said on the connection. `answer`: the most
+    bytes that one command may bring."""
 
     connect: float = 30.0
     greeting: float = 60.0
     command: float = 90.0
     whole: float = 900.0
+    session: float = math.inf
     answer: int = 64_000_000
 
 

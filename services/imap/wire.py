@@ -30,13 +30,15 @@ class Wire:
         self._buffer = bytearray()
         self._aborted = False
         self.closed = False
+        self._last = monotonic() + limits.session
         self.begin(limits.greeting)
 
     def begin(self, limit: float | None = None) -> None:
         """A new command: its time and its share of our memory start here."""
         now = monotonic()
         self._limit = limit or self._limits.command
-        self._deadline, self._end = now + self._limit, now + max(self._limits.whole, self._limit)
+        self._end = min(now + max(self._limits.whole, self._limit), self._last)
+        self._deadline = min(now + self._limit, self._end)
         self._received = self._in_block = 0
 
     def start_tls(self, context: ssl.SSLContext, name: str) -> None:
@@ -76,7 +78,7 @@ class Wire:
     def send(self, data: bytes) -> None:
         try:
             for at in range(0, len(data), BLOCK):
-                self._deadline = monotonic() + self._limit
+                self._deadline = min(monotonic() + self._limit, self._last)
                 self._send_block(memoryview(data)[at : at + BLOCK])
         except OSError as error:
             raise self._broken(error) from error

@@ -194,6 +194,7 @@ def test_protocol_and_encryption_are_taken_in_any_case(service: Caller) -> None:
 @pytest.mark.parametrize(("method", "path", "body"), [
     ("POST", "/api/accounts", WORK), ("GET", "/api/accounts", None), ("GET", "/api/accounts/account-123", None),
     ("PUT", "/api/accounts/account-123", {"accountName": "x"}), ("DELETE", "/api/accounts/account-123", None),
+    ("POST", "/api/accounts/account-123/test", {"password": "account-password"}),
     ("POST", "/api/credentials", {"password": "x"}), ("PUT", "/api/credentials/cred-789", {"password": "x"}),
     ("DELETE", "/api/credentials/cred-789", None),
 ])  # fmt: skip

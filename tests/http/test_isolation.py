@@ -54,8 +54,11 @@ OF_A_USER: dict[tuple[str, str], Any] = {
     ("GET", "/api/<key:account_id>/messages"): None,
     ("GET", "/api/<key:account_id>/messages/<id:message_id>"): None,
 }
-# Needs the account's server: tests/inbox/test_attachments.py tries it as a stranger.
-ON_A_SERVER = {("GET", "/api/<key:account_id>/attachments/<id:part_id>/download")}
+# Need the account's server: tests/inbox/test_attachments.py and tests/accounts/test_testing.py try them as strangers.
+ON_A_SERVER = {
+    ("GET", "/api/<key:account_id>/attachments/<id:part_id>/download"),
+    ("POST", f"{ACCOUNT_PATH}/test"),
+}
 QUESTIONS = {"/api/<key:account_id>/messages": "?q=x"}
 ON_AN_OBJECT |= {(method, "/api/suppressions/<address:address>"): None for method in ("GET", "DELETE")}
 # Lists and sums: nothing of another tenant's is in them.
