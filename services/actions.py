@@ -131,7 +131,8 @@ def patch(relay: Relay, tenant: str | None, email_id: int, changes: Patch, now: 
                 values.get("available_at", email.available_at) + (priority - 1) * relay.policy.priority_step
             )
         if not isinstance(changes.smtp_config_id, Unset):
-            lane = lane_for(email.tenant, email.sender, changes.smtp_config_id, email.recipient_count)
+            pin = changes.smtp_config_id
+            lane = lane_for(email.tenant, email.sender, pin, email.recipient_count, user)
             values |= {"smtp_config_id": changes.smtp_config_id, "lane_id": lane}
         _move(email, now, **values)
         _note(email_id, now, "changed", _told(changes))
