@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from models.account import Account
+from models.database import rows, run, write
 from models.smtp_config import SmtpConfig
 from services import configs
 from services.errors import ConflictError, FieldError, InvalidInputError
@@ -65,12 +67,27 @@ def remove(account: Account) -> None:
         configs.remove(account.smtp_config_id)
 
 
+def prune() -> int:
+    """Remove configs whose account is deleted, now that no mail waits for them any more; how many."""
+    left = rows(
+        "SELECT id FROM smtp_configs c WHERE account_id IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = c.account_id AND a.deleted_at IS NULL)"
+    )
+    return sum(write(partial(_removed_if_idle, config_id), durable=True) for (config_id,) in left)
+
+
 def removed_if_idle(account: Account) -> bool:
     """Accepted mail is never dropped: while some waits for the config, it stays, and takes no more."""
+    return account.smtp_config_id is None or _removed_if_idle(account.smtp_config_id)
+
+
+def _removed_if_idle(config_id: int) -> bool:
+    configs.lock(config_id)
     try:
-        remove(account)
+        configs.remove(config_id)
     except ConflictError:
         return False
+    run("UPDATE accounts SET smtp_config_id = NULL WHERE smtp_config_id = ?", config_id)
     return True
 
 

@@ -117,8 +117,7 @@ def delete(who: Principal, account_id: str, now: int) -> None:
             "UPDATE accounts SET deleted_at = ?, updated_at = ?, lease = NULL, instance_id = NULL WHERE id = ?",
             now, now, account_id,
         )  # fmt: skip
-        if account_smtp.removed_if_idle(account):
-            run("UPDATE accounts SET smtp_config_id = NULL WHERE id = ?", account_id)
+        account_smtp.removed_if_idle(account)
 
     write(job, durable=True)
     log.info("action=account_deleted account=%s tenant=%s user=%s", account_id, who.tenant, who.user)

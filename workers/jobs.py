@@ -12,7 +12,7 @@ from collections.abc import Callable
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from models.database import FOR_KEY_SHARE, row, run, write
-from services import expire, promote, retention, tallies
+from services import account_smtp, expire, promote, retention, tallies
 from services.composing import drafts, uploads
 from services.relay import Relay
 from services.sync import purge
@@ -100,6 +100,7 @@ class Jobs:
             retention.prune_sandbox,
             lambda: sync_tasks.prune(now_ms()),
             lambda: purge.purge_accounts(policy, now_ms()),
+            account_smtp.prune,
             lambda: uploads.prune(now_ms()),
             drafts.prune,
         )

@@ -10,7 +10,7 @@ from apiflask import APIFlask
 
 from models.account import Account, Credential
 from models.smtp_config import SmtpConfig
-from services import credentials
+from services import account_smtp, credentials
 from services.principal import Principal, Scope
 from tests.accounts.making import SMTP, WORK, change, delete, make, show
 from tests.support.app import Caller
@@ -255,11 +255,16 @@ class TestSmtp:
             "text_content": "x",
             "smtp_config_id": config,
         }
-        assert ann.post("/api/emails", email).status_code == 201
+        waiting = ann.post("/api/emails", email).json["email_id"]
         assert change(ann, account, smtp=None).status_code == 409
         assert delete(ann, account).status_code == 204
         assert SmtpConfig.get_or_none(SmtpConfig.id == config) is not None
         assert ann.post("/api/emails", email).status_code == 400  # but no more comes
+        assert account_smtp.prune() == 0
+        assert ann.post(f"/api/emails/{waiting}/cancel").status_code == 200
+        assert account_smtp.prune() == 1
+        assert SmtpConfig.get_or_none(SmtpConfig.id == config) is None
+        assert account_smtp.prune() == 0
 
     def test_nobody_else_sends_through_it(self, ann: Caller, bob: Caller, admin: Caller) -> None:
         config = make(ann, smtp=SMTP)["smtp"]["smtpConfigId"]
