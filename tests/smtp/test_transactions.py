@@ -31,6 +31,7 @@ def test_it_pipelines_the_envelope_and_says_goodbye(smtp):
     assert (connection.used, connection.usable) == (1, True)
     connection.quit()
     assert not connection.usable
+    server.finish()  # nobody waits for its answer to a QUIT
     assert server.bodies == [BODY]
     assert server.received[-1] == "QUIT"
 
