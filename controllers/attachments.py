@@ -7,7 +7,6 @@ from urllib.parse import quote
 from apiflask import APIBlueprint
 from flask import Response
 
-from controllers.auth import authenticate
 from controllers.operation import Call, Operation, operation
 from controllers.schemas import answers as says
 from controllers.schemas.messages import DownloadQuery
@@ -23,18 +22,17 @@ _SHOWN = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image
 
 
 @operation(bp, "GET", "/api/<key:account_id>/attachments/<id:part_id>/download", Operation(
-    "download_attachment", "The bytes of an attachment, by a credential or by its downloadUrl", "Attachments", None,
+    "download_attachment", "The bytes of an attachment, by a credential or by its downloadUrl", "Attachments",
+    Scope.READ,
     {200: ("Its bytes", says.BINARY)}, query=DownloadQuery, content_type="application/octet-stream",
-    errors=(401, 403, 404, 502),
+    errors=(502,), group="accounts", of_user=True, by_link=True,
 ))  # fmt: skip
 def get(call: Call, account_id: str, part_id: int) -> Response:
     query: DownloadQuery = call.query
-    if query.signature is not None and query.expires is not None:
+    if query.signature is not None and query.expires is not None:  # nobody was asked for a credential
         check_link(call.relay, account_id, part_id, query.expires, query.signature, call.now)
     else:
-        who = authenticate(call.relay, call.request, call.now)
-        who.require(Scope.READ)
-        accounts.find(who, account_id)
+        accounts.find(call.who, account_id)
     found = download(call.relay, account_id, part_id)
     shown = found.mime_type.lower() in _SHOWN
     response = Response(found.chunks, mimetype=found.mime_type if shown else "application/octet-stream")

@@ -82,6 +82,7 @@ def register(app: APIFlask) -> None:
                 if about.body is not None:
                     described["requestBody"] = _request_body(about, schemas)
                 described["security"] = [{name: []} for name in _SECURITY] if about.scope else []
+                described["security"] += [{}] if about.by_link else []
         return spec
 
 

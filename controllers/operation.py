@@ -43,6 +43,7 @@ class Operation:
     group: str = "read"
     service_only: bool = False
     of_user: bool = False  # about what one user of a tenant owns: who speaks for none gets a 401
+    by_link: bool = False  # a signature in the query does for a credential; the handler checks it
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     example: Any = None
@@ -76,7 +77,8 @@ def operation(bp: APIBlueprint, method: str, rule: str, about: Operation) -> Cal
             extensions = current_app.extensions
             # the request itself: each look through Flask's proxy costs a microsecond, and there are many
             call = Call(extensions["mailferry"], cast(Any, request)._get_current_object(), now_ms())
-            room = _admit(call, about, extensions["mailferry.limits"]) if about.scope else None
+            open_to_all = about.scope is None or (about.by_link and "signature" in call.request.args)
+            room = None if open_to_all else _admit(call, about, extensions["mailferry.limits"])
             _read(call, about)
             response = answered(handler(call, **path))
             if room is not None:
