@@ -54,8 +54,12 @@ OF_A_USER: dict[tuple[str, str], Any] = {
     ("GET", "/api/<key:account_id>/messages"): None,
     ("GET", "/api/<key:account_id>/messages/<id:message_id>"): None,
 }
-# Needs the account's server: tests/inbox/test_attachments.py tries it as a stranger.
-ON_A_SERVER = {("GET", "/api/<key:account_id>/attachments/<id:part_id>/download")}
+# Need the account's server: tests/inbox tries them as a stranger.
+ON_A_SERVER = {
+    ("GET", "/api/<key:account_id>/attachments/<id:part_id>/download"),
+    ("PATCH", "/api/<key:account_id>/messages/<id:message_id>"),
+    ("DELETE", "/api/<key:account_id>/messages/<id:message_id>"),
+}
 QUESTIONS = {"/api/<key:account_id>/messages": "?q=x"}
 ON_AN_OBJECT |= {(method, "/api/suppressions/<address:address>"): None for method in ("GET", "DELETE")}
 # Lists and sums: nothing of another tenant's is in them.
