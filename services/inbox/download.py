@@ -6,7 +6,6 @@ import binascii
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 from models.account import Account
 from models.inbox import Folder, Message, Part
@@ -19,7 +18,10 @@ from services.relay import Relay
 log = logging.getLogger("mailferry.inbox")
 
 LIMITS = Limits(connect=20.0, greeting=30.0, command=60.0, whole=120.0)
-_BLANKS = b" \t\r\n"
+_NOT_BASE64 = bytes(
+    set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+)
+_LONGEST_LINE = 65_536  # of quoted-printable; the longest that is allowed has 76 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,13 @@ def _place(account_id: str, letter_id: int) -> Message | None:
 def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """With the first of them read, so that what fails, fails before an answer has begun."""
     first = next(chunks, b"")
-    return chain([first], chunks)
+    return _after(first, chunks)
+
+
+def _after(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """A generator, since the server hangs up on us only when those who stop reading can close it."""
+    yield first
+    yield from chunks
 
 
 def _chunks(relay: Relay, account: Account, part: Part, place: Message) -> Iterator[bytes]:
@@ -88,25 +96,24 @@ def decoded(encoding: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What is no base64 goes first, so that it shifts nothing. A single character at the end says nothing."""
     rest = b""
-    for chunk in chain(chunks, [b""]):
-        rest += chunk.translate(None, _BLANKS)
-        whole = len(rest) // 4 * 4 if chunk else len(rest)
-        text, rest = rest[:whole], rest[whole:]
-        if text:
-            yield _lenient(text)
-
-
-def _lenient(text: bytes) -> bytes:
-    try:
-        return binascii.a2b_base64(text)
-    except binascii.Error:  # cut off, or one character too many
-        return binascii.a2b_base64(text[: len(text) // 4 * 4])
+    for chunk in chunks:
+        rest += chunk.translate(None, _NOT_BASE64)
+        whole = len(rest) // 4 * 4
+        if whole:
+            yield binascii.a2b_base64(rest[:whole])
+        rest = rest[whole:]
+    if len(rest) > 1:
+        yield binascii.a2b_base64(rest + b"=" * (4 - len(rest)))
 
 
 def _quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:
     rest = b""
     for chunk in chunks:
         whole, end, rest = (rest + chunk).rpartition(b"\n")
+        if len(rest) > _LONGEST_LINE:  # without a line end; an escape that is begun waits for its end
+            cut = len(rest) if b"=" not in rest[-2:] else rest.rindex(b"=")
+            end, rest = end + rest[:cut], rest[cut:]
         yield binascii.a2b_qp(whole + end)
     yield binascii.a2b_qp(rest)
