@@ -11,6 +11,7 @@ def with_counts(items: list[Item], account_id: str) -> list[Item]:
     ids = {int(one["conversationId"]) for one in items}
     found = rows(
         "SELECT l.conversation_id, count(DISTINCT l.id), count(*) FILTER (WHERE NOT m.is_read) FROM letters l"
+        " INDEXED BY letters_conversation"
         " JOIN messages m ON m.letter_id = l.id"
         f" WHERE l.conversation_id IN ({marks(len(ids))}) AND l.account_id = ? AND m.gone_at IS NULL"
         " GROUP BY l.conversation_id",

@@ -22,8 +22,8 @@ _FILTERS = {"all": "", "read": " AND m.is_read", "unread": " AND NOT m.is_read"}
 # Of each conversation that the folder has, its newest message there.
 _NEWEST_OF_CONVERSATION = (
     " AND NOT EXISTS (SELECT 1 FROM letters l JOIN letters o ON o.conversation_id = l.conversation_id"
-    " JOIN messages n ON n.letter_id = o.id WHERE l.id = m.letter_id AND n.folder_id = m.folder_id"
-    " AND n.gone_at IS NULL AND (n.received_at, n.id) > (m.received_at, m.id))"
+    " JOIN messages n INDEXED BY messages_letter ON n.letter_id = o.id WHERE l.id = m.letter_id"
+    " AND n.folder_id = m.folder_id AND n.gone_at IS NULL AND (n.received_at, n.id) > (m.received_at, m.id))"
 )
 
 

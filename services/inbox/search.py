@@ -44,8 +44,9 @@ def of_conversation(account_id: str, conversation_id: int, limit: int, cursor: s
         condition = " AND (m.received_at, m.id) > (?, ?)"
         more += read_cursor(cursor, OLDEST)
     hits = rows(
-        "SELECT m.id, m.received_at FROM letters l JOIN messages m ON m.letter_id = l.id WHERE l.conversation_id = ?"
-        f" AND l.account_id = ? AND m.gone_at IS NULL{condition} ORDER BY m.received_at, m.id LIMIT ?",
+        "SELECT m.id, m.received_at FROM letters l INDEXED BY letters_conversation"
+        " JOIN messages m ON m.letter_id = l.id WHERE l.conversation_id = ? AND l.account_id = ?"
+        f" AND m.gone_at IS NULL{condition} ORDER BY m.received_at, m.id LIMIT ?",
         conversation_id, account_id, *more, limit + 1,
     )  # fmt: skip
     return page_of(hits, limit, OLDEST)

@@ -54,9 +54,11 @@ OF_A_USER: dict[tuple[str, str], Any] = {
     ("GET", "/api/<key:account_id>/messages"): None,
     ("GET", "/api/<key:account_id>/messages/<id:message_id>"): None,
 }
-# Need the account's server: tests/inbox/test_attachments.py and tests/accounts/test_testing.py try them as strangers.
+# Need the account's server: tests/inbox and tests/accounts/test_testing.py try them as strangers.
 ON_A_SERVER = {
     ("GET", "/api/<key:account_id>/attachments/<id:part_id>/download"),
+    ("PATCH", "/api/<key:account_id>/messages/<id:message_id>"),
+    ("DELETE", "/api/<key:account_id>/messages/<id:message_id>"),
     ("POST", f"{ACCOUNT_PATH}/test"),
 }
 QUESTIONS = {"/api/<key:account_id>/messages": "?q=x"}
