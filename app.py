@@ -27,7 +27,12 @@ def create_app(settings: config.Settings | None = None) -> APIFlask:
     app = APIFlask("mailferry", root_path=str(config.ROOT))
     app.secret_key = settings.secret_key
     app.extensions["mailferry"] = relay
-    controllers.register(app, cors_origins=settings.cors_origins, trusted_proxies=settings.trusted_proxies)
+    controllers.register(
+        app,
+        cors_origins=settings.cors_origins,
+        trusted_proxies=settings.trusted_proxies,
+        streams=max(1, settings.web_threads // 4),
+    )
     return app
 
 

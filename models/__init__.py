@@ -13,6 +13,7 @@ from models.composition import Draft, SentCopy, Suppression, Upload
 from models.database import QueueDatabase, Table, database
 from models.email import Attachment, Attempt, Blob, Content, Email, Event, Idempotency, Recipient, Tag
 from models.inbox import Folder, Letter, Message, Part, Quarantined, ThreadKey
+from models.people import AuditEntry, BrowserSession, User
 from models.service import ApiKey, Instance, Leader, SandboxMessage, Switch, Total
 from models.smtp_config import Health, Lane, Route, Slot, SmtpConfig, Usage
 from utils.clock import keep_to, monotonic
@@ -25,6 +26,7 @@ TABLES: tuple[type[Table], ...] = (
     Instance, Leader, Switch, ApiKey, SandboxMessage, Total,
     Credential, Account, SyncTask, Folder, Letter, ThreadKey, Message, Part, Quarantined,
     Draft, Upload, SentCopy, Suppression,
+    User, BrowserSession, AuditEntry,
 )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ class Relay:
     wake: Callable[[], None] = lambda: None  # there may be something to deliver: set by the workers
     alive: Callable[[], bool] = lambda: False  # whether this process delivers: the same
     delivering: Callable[[], bool] = lambda: False  # whether mail is on its way just now: the same
+    stopping: Callable[[], bool] = lambda: False  # whether this process is told to stop: set by the server
     accept_ms: deque[int] = field(
         default_factory=lambda: deque(maxlen=100_000)
     )  # until they are added to the totals
