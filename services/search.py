@@ -16,6 +16,7 @@ from services.errors import FieldError, InvalidInputError
 from services.reading import MAX_ID
 from utils.clock import HOUR, iso, iso_or_none
 
+STATES = tuple(State)
 # Ids follow created_at, but for clocks that were set back: allow for that much.
 CLOCK_SLACK = HOUR
 

@@ -20,3 +20,29 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
   setTimeout(() => { button.textContent = label; }, 1500);
 });
+
+// A frame as narrow as a phone, and back. Without JavaScript the button is not there.
+document.querySelectorAll("[data-narrow]").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const narrow = document.querySelector(button.dataset.narrow).classList.toggle("narrow");
+    button.setAttribute("aria-pressed", narrow);
+  });
+});
+
+// Lists of which many are chosen: <form data-bulk> with a box data-all and a place data-count.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("[data-bulk]");
+  if (!form) return;
+  const boxes = [...form.querySelectorAll("input[name=id]")];
+  if ("all" in event.target.dataset) boxes.forEach((box) => { box.checked = event.target.checked; });
+  const count = boxes.filter((box) => box.checked).length;
+  form.querySelector("[data-count]").textContent = count ? `${count} chosen` : "";
+});
+
+// A day and time is meant in the zone of whoever fills it in; the server is told which that is.
+document.addEventListener("formdata", (event) => {
+  event.target.querySelectorAll("input[data-zone]").forEach((field) => {
+    if (field.value) event.formData.set(field.name, new Date(field.value).toISOString());
+  });
+});

@@ -16,6 +16,7 @@ class Section(NamedTuple):
 
 SECTIONS = {
     "": [
+        Section("Emails", "/emails", "envelope"),
         Section("Sandbox", "/sandbox", "box-seam"),
     ],
     "Manage": [

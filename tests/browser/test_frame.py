@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import (
-    DESKTOP,
-    PHONE,
-    check_accessible,
-    check_no_overflow,
-    opened,
-    sign_in,
-)
+from tests.support.browser import PHONE, opened, sign_in
 from tests.support.daemon import Daemon
+from tests.support.looks import look_at
 
 PATHS = ("/sandbox", "/sandbox/1", "/users", "/audit")
 PASSWORD = "a long enough password"
@@ -98,23 +88,13 @@ def test_on_a_phone_the_menu_opens_and_closes(browser: Browser, daemon: Daemon) 
         expect(page).to_have_url(f"{daemon.url}/audit")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_accessible_and_fit(browser: Browser, daemon: Daemon, scheme: str) -> None:
-    pictures = os.environ.get("MAILFERRY_SCREENSHOTS")
-    with opened(browser, daemon, color_scheme=scheme) as page:
-        page.goto("/login")
-        check_accessible(page)
+def test_pages_are_accessible_and_fit(browser: Browser, daemon: Daemon) -> None:
+    with opened(browser, daemon) as page:
+        look_at(page, ["/login"])
         sign_in(page)
         daemon.send(
             html_content="<h1>Your order</h1><p>It is on its way.</p>", text_content="It is on its way."
         )
+        page.goto("/sandbox")
         expect(page.get_by_text("Hello")).to_be_visible()
-        for path in PATHS:
-            for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
-                page.set_viewport_size(size)
-                page.goto(path)
-                check_no_overflow(page)
-                check_accessible(page)
-                if pictures:
-                    target = Path(pictures) / f"{path.strip('/').replace('/', '-')}-{scheme}-{name}.png"
-                    page.screenshot(path=target, full_page=True)
+        look_at(page, PATHS)
