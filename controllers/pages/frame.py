@@ -134,7 +134,7 @@ def _may(role: Role | None) -> Callable[[str], bool]:
 def _timed(text: str) -> Markup:
     """A sentence in which moments are shown in the zone of whoever looks: static/times.js."""
     time = '<time datetime="\\g<0>">\\g<1> \\g<2> UTC</time>'
-    return Markup(_MOMENT.sub(time, escape(text)))  # noqa: S704 - escaped before
+    return Markup(_MOMENT.sub(time, str(escape(text))))  # noqa: S704 - escaped before
 
 
 def actor(who: Principal) -> audit.Actor:
