@@ -9,12 +9,13 @@ from models.database import database, row
 from utils.clock import SECOND
 
 _MARKS = {
-    "emails": "SELECT (SELECT max(id) FROM emails), (SELECT max(id) FROM attempts), (SELECT max(id) FROM events)",
+    "emails": "SELECT (SELECT max(id) FROM emails), (SELECT max(id) FROM attempts), (SELECT max(id) FROM events),"
+    " (SELECT sum(value) FROM totals WHERE name IN ('emails_counted', 'attempts_counted'))",
     "sandbox": "SELECT max(id), count(*) FROM sandbox_messages",
     "inbox": "SELECT (SELECT max(id) FROM messages), (SELECT max(updated_at) FROM accounts),"
     " (SELECT max(id) FROM suppressions)",
     "configs": "SELECT (SELECT max(updated_at) FROM smtp_configs), (SELECT count(*) FROM smtp_configs),"
-    " (SELECT max(changed_at) FROM switches), (SELECT max(id) FROM audit_entries)",
+    " (SELECT changed_at FROM switches WHERE name = 'paused'), (SELECT max(id) FROM audit_entries)",
 }
 _FRESH = SECOND  # all who watch in one process share an answer of that age
 _kept: WeakKeyDictionary[Any, tuple[int, dict[str, str]]] = WeakKeyDictionary()

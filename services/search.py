@@ -70,6 +70,13 @@ def by_status(tenant: str | None, status: str, limit: int, offset: int) -> list[
     return [{name: item[name] for name in names} for item in _items(ids)]
 
 
+def oldest(tenant: str | None, status: str) -> int | None:
+    """Of the emails in a state, the one that was accepted first."""
+    mine, params = ("", []) if tenant is None else ("AND tenant = ?", [tenant])
+    found = row(f"SELECT min(id) FROM emails WHERE state = ? {mine}", status, *params)
+    return int(found[0]) if found and found[0] is not None else None
+
+
 def first_id_at(at: int) -> int:
     """The first id accepted at `at` (ms) or later; beyond the last when there is none. Ids follow created_at."""
     low, high = _end("ASC"), _end("DESC") + 1

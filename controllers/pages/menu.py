@@ -16,6 +16,7 @@ class Section(NamedTuple):
 
 SECTIONS = {
     "": [
+        Section("Overview", "/overview", "speedometer2"),
         Section("Emails", "/emails", "envelope"),
         Section("Sandbox", "/sandbox", "box-seam"),
     ],

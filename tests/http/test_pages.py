@@ -48,7 +48,7 @@ def caught(app: APIFlask) -> int:
 def test_a_key_is_traded_for_a_session(client: FlaskClient) -> None:
     assert client.get("/sandbox").location == "/login?next=/sandbox"
     response = log_in(client)
-    assert (response.status_code, response.location) == (303, "/sandbox")
+    assert (response.status_code, response.location) == (303, "/overview")
     cookie = response.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
@@ -154,7 +154,7 @@ def test_a_session_opens_no_api(client: FlaskClient) -> None:
 )
 def test_a_login_never_leads_to_another_site(app: APIFlask, target: str) -> None:
     with app.test_request_context():
-        assert local(target, "/sandbox") == "/sandbox"
+        assert local(target, "/overview") == "/overview"
 
 
 def test_an_empty_sandbox_teaches_what_to_do(client: FlaskClient) -> None:
