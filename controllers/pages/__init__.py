@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controllers.pages import audit, email, emails, live, login, overview, sandbox, users
+from controllers.pages import audit, email, emails, live, login, overview, sandbox, smtp_configs, users
 from controllers.pages.frame import bp
 
-__all__ = ["audit", "bp", "email", "emails", "live", "login", "overview", "sandbox", "users"]
+__all__ = ["audit", "bp", "email", "emails", "live", "login", "overview", "sandbox", "smtp_configs", "users"]

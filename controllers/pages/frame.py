@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from apiflask import APIBlueprint
-from flask import Response, current_app, flash, redirect, render_template, request, url_for
+from flask import Response, current_app, flash, redirect, render_template, request, stream_template, url_for
 from markupsafe import Markup, escape
 
 from controllers import sessions
@@ -108,13 +108,28 @@ def action(rule: str, role: Role, audited: bool = True) -> Callable[[Page], Page
 
 
 def render(template: str, status: int = 200, **values: Any) -> Response:
+    return _page(render_template(template, **_around(), **values), status)
+
+
+def streamed(template: str, **values: Any) -> Response:
+    """The same, sent as it comes about: what the template iterates over may take its time."""
+    response = _page(stream_template(template, **_around(), **values), 200)
+    response.headers["X-Accel-Buffering"] = "no"  # nginx would keep it back
+    return response
+
+
+def _page(html: Any, status: int) -> Response:
+    return Response(html, status, headers={"Content-Security-Policy": PAGE_POLICY})
+
+
+def _around() -> dict[str, Any]:
+    """What every template can use."""
     who = sessions.current()
     role = role_of(who) if who else None
-    html = render_template(
-        template, who=who, role=role, menu=menu(role, request.path), icon=icon, hidden=_hidden, may=_may(role),
-        marks=pulse(now_ms()) if who else {}, timed=_timed, **values,
-    )  # fmt: skip
-    return Response(html, status, headers={"Content-Security-Policy": PAGE_POLICY})
+    return {
+        "who": who, "role": role, "menu": menu(role, request.path), "icon": icon, "hidden": _hidden, "may": _may(role),
+        "marks": pulse(now_ms()) if who else {}, "timed": _timed,
+    }  # fmt: skip
 
 
 def _hidden() -> Markup:

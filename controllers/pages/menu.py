@@ -18,6 +18,7 @@ SECTIONS = {
     "": [
         Section("Overview", "/overview", "speedometer2"),
         Section("Emails", "/emails", "envelope"),
+        Section("SMTP configs", "/smtp-configs", "send"),
         Section("Sandbox", "/sandbox", "box-seam"),
     ],
     "Manage": [
