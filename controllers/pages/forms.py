@@ -14,6 +14,7 @@ from flask import request
 from pydantic import BaseModel
 
 from controllers.bodies import checked, refuse_nul
+from services.errors import ServiceError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -28,6 +29,15 @@ def read_form(model: type[Model], *, secrets: tuple[str, ...] = ("password",)) -
         given[name] = _value(texts[-1], set(_types(about.annotation)))
     refuse_nul(given)
     return checked(given, model)
+
+
+def wrong_fields(error: ServiceError | None) -> dict[str, str]:
+    """Field → what is wrong with it, to be shown beside it."""
+    if error is None:
+        return {}
+    if error.details:
+        return {one.field.partition(".")[0]: one.message for one in error.details}
+    return {error.field: error.message} if error.field else {}
 
 
 def _value(text: str, types: set[Any]) -> Any:

@@ -9,13 +9,13 @@ from typing import Any
 
 from flask import Response, request, url_for
 
-from controllers.pages.forms import read_form
+from controllers.pages.forms import read_form, wrong_fields
 from controllers.pages.frame import Done, Visit, action, page, render, streamed
 from controllers.schemas.smtp_configs import ConfigChangesBody, NewConfigBody
 from services import config_test, configs, presets
 from services.config_history import history
 from services.config_view import view
-from services.errors import InvalidInputError
+from services.errors import ServiceError
 from services.roles import Role
 
 MOST = 500
@@ -38,7 +38,7 @@ def create_smtp_config(visit: Visit) -> Any:
     try:
         values = read_form(NewConfigBody).values()
         config_id = configs.create(visit.relay, visit.who, {**values}, visit.now)
-    except InvalidInputError as error:
+    except ServiceError as error:
         return _form(None, request.form.to_dict(), error)
     to = url_for("pages.smtp_config", config_id=config_id)
     return Done("Added. Test it before mail goes through it.", to, f"smtp config {config_id}", {**values})
@@ -64,7 +64,7 @@ def update_smtp_config(visit: Visit, config_id: int) -> Any:
             name: value for name, value in given.items() if name == "password" or now.get(name) != value
         }
         cleared = configs.update(visit.relay, visit.who, config_id, changes, visit.now)
-    except InvalidInputError as error:
+    except ServiceError as error:
         return _form(config_id, now | request.form.to_dict(), error)
     told = " Its password was cleared, since it connects elsewhere now: give it again." if cleared else ""
     to = url_for("pages.smtp_config", config_id=config_id)
@@ -119,9 +119,8 @@ def _done(config_id: int, message: str) -> Done:
     return Done(message, url_for("pages.smtp_config", config_id=config_id), f"smtp config {config_id}")
 
 
-def _form(config_id: int | None, values: dict[str, Any], error: InvalidInputError | None = None) -> Response:
-    wrong = {one.field.partition(".")[0]: one.message for one in error.details} if error else {}
+def _form(config_id: int | None, values: dict[str, Any], error: ServiceError | None = None) -> Response:
     return render(
-        "smtp_config_form.html", 400 if error else 200, id=config_id, values=values, wrong=wrong,
+        "smtp_config_form.html", error.status if error else 200, id=config_id, values=values, wrong=wrong_fields(error),
         told=error.message if error else "", providers=presets.PROVIDERS,
     )  # fmt: skip
