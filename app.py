@@ -53,7 +53,7 @@ def bind(settings: config.Settings) -> Relay:
     logs.mask([config.password_in(settings.database_url)])
     models.bind(settings.database)
     vault, signer = Vault(list(settings.credentials_key)), Signer(settings.secret_key, "message-id")
-    return Relay(policy_of(settings), vault, signer, wake=models.announce)
+    return Relay(policy_of(settings), vault, signer, wake=models.announce, described=settings.explained())
 
 
 def policy_of(settings: config.Settings) -> Policy:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from controllers.pages import audit, email, emails, live, login, overview, sandbox, smtp_configs, users
-from controllers.pages.frame import bp
-
-__all__ = ["audit", "bp", "email", "emails", "live", "login", "overview", "sandbox", "smtp_configs", "users"]
+from controllers.pages import (  # noqa: F401 - each routes its pages
+    audit,
+    email,
+    emails,
+    keys,
+    live,
+    login,
+    overview,
+    sandbox,
+    settings,
+    smtp_configs,
+    suppressions,
+    users,
+)
+from controllers.pages.frame import bp as bp

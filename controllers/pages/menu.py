@@ -19,11 +19,14 @@ SECTIONS = {
         Section("Overview", "/overview", "speedometer2"),
         Section("Emails", "/emails", "envelope"),
         Section("SMTP configs", "/smtp-configs", "send"),
+        Section("Suppressions", "/suppressions", "slash-circle"),
         Section("Sandbox", "/sandbox", "box-seam"),
     ],
     "Manage": [
+        Section("API keys", "/keys", "key", Role.ADMIN),
         Section("Users", "/users", "people", Role.ADMIN),
         Section("Audit log", "/audit", "clock-history", Role.ADMIN),
+        Section("Settings", "/settings", "gear", Role.ADMIN),
     ],
 }
 

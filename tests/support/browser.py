@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,8 +74,11 @@ def check_no_overflow(page: Page) -> None:
 
 
 def _is_ours(message: ConsoleMessage) -> bool:
-    """Not what the browser says when it keeps a mail's html from running scripts and loading images in its cage."""
-    return message.type == "error" and not message.location.get("url", "").endswith("/html")
+    """Not what the browser says when it keeps a mail's html from running scripts and loading images in its cage, nor
+    that a form was refused."""
+    caged = message.location.get("url", "").endswith("/html")
+    refused = re.search(r"responded with a status of (400|409)", message.text)
+    return message.type == "error" and not caged and not refused
 
 
 def _told(message: ConsoleMessage) -> str:
