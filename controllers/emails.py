@@ -129,7 +129,7 @@ def explained(call: Call, email_id: int) -> dict[str, Any]:
 
 
 @operation(bp, "GET", "/api/emails/<id:email_id>/raw", Operation(
-    "get_raw_email", "The message as it is sent", TAG, Scope.READ, {200: ("The message", says.TEXT)},
+    "get_raw_email", "The message as it is sent", TAG, Scope.READ, {200: ("The message", says.BINARY)},
     content_type="message/rfc822", errors=(409,),
 ))  # fmt: skip
 def raw(call: Call, email_id: int) -> Response:

@@ -75,7 +75,7 @@ def _described(path: str, method: str, about: Operation, components: Components)
     if about.by_link:
         found["security"].append({})
     if about.raw_content:
-        content = {"schema": {"type": "string"}, "example": about.example}
+        content = {"schema": says.BINARY, "example": about.example}
         found["requestBody"] = {"required": True, "content": {about.raw_content: content}}
     if about.body is not None:
         found["requestBody"] = _request_body(about, components)
@@ -151,6 +151,8 @@ def _error_statuses(path: str, method: str, about: Operation) -> set[int]:
         found |= {401, 403, 429, 503}
     if "{" in path:
         found.add(404)
+    if path.endswith("}") and method in ("put", "patch", "delete"):
+        found.add(405)
     return found
 
 
@@ -173,7 +175,7 @@ def _request_body(about: Operation, components: Components) -> dict[str, Any]:
 
 def _model(model: type[BaseModel], components: Components) -> dict[str, Any]:
     schema = _schema(model, components)
-    return components.add(schema.pop("title"), schema)
+    return components.add(schema.pop("title"), _without_defaults(schema))
 
 
 def _schema(model: type[BaseModel], components: Components) -> dict[str, Any]:
@@ -185,8 +187,20 @@ def _schema(model: type[BaseModel], components: Components) -> dict[str, Any]:
         text = text.replace(f'"{REF.format(model=name)}"', f'"{REF.format(model=title)}"')
     schema: dict[str, Any] = json.loads(text)
     for name, one in schema.pop("$defs", {}).items():
-        components.add(one.pop("title", name), one)
+        components.add(one.pop("title", name), _without_defaults(one))
     return schema
+
+
+def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """Defaults in words: generators take a property that has one for always there, which in a request it is not."""
+    properties = {}
+    for name, one in schema.get("properties", {}).items():
+        default, others = one.get("default"), {key: value for key, value in one.items() if key != "default"}
+        if default is not None and default != "":
+            told = [others["description"]] if "description" in others else []
+            others["description"] = "; ".join([*told, f"{json.dumps(default)} unless given"])
+        properties[name] = others
+    return schema | ({"properties": properties} if properties else {})
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

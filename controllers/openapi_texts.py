@@ -77,6 +77,7 @@ ENUMS: dict[str, tuple[str, ...]] = {
     "FolderType": FOLDER_TYPES,
     "SyncStatus": TASK_STATES,
     "Scope": tuple(Scope),
+    "TrueOrFalse": ("true", "false"),
     "OnUnknown": ("resend", "hold"),
     "BatchMode": ("permissive", "strict"),
 }
@@ -133,6 +134,10 @@ ERRORS: dict[int, tuple[str, str, dict[str, Any], tuple[str, ...]]] = {
     ),
     404: (
         "NotFound", "No such object, or none of this tenant", _error("Not found", "no email 4711", "NOT_FOUND"), (),
+    ),
+    405: (
+        "MethodNotAllowed", "The path does not take this method: its last part is no id, but a word that stands there too",
+        _error("Method not allowed", "this path does not take this method", "METHOD_NOT_ALLOWED"), (),
     ),
     409: (
         "Conflict", "The object's state does not allow it; `code` says what is in the way",

@@ -55,7 +55,7 @@ def add(call: Call) -> tuple[dict[str, Any], int]:
 
 @operation(bp, "GET", "/api/suppressions/export", Operation(
     "export_suppressions", "The whole list as CSV", TAG, Scope.READ,
-    {200: ("address, reason, detail, created_at", says.TEXT)}, content_type=CSV,
+    {200: ("address, reason, detail, created_at", says.BINARY)}, content_type=CSV,
 ))  # fmt: skip
 def exported(call: Call) -> Response:
     response = Response(suppression_files.written(call.who.tenant), mimetype=CSV)

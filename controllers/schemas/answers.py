@@ -137,7 +137,7 @@ _ATTEMPT = named(
     handed_over_at=told(or_null(TIME), "when the final dot went out"), finished_at=TIME,
     stage=told(TEXT, "how far the dialog came: `connect`, `banner`, … `dot`"), outcome=one_of(*OUTCOMES),
     blame=one_of(*(str(one) for one in Blame)), code=or_null(COUNT), reply=or_null(TEXT),
-    replies=told(array(obj(address=TEXT, verdict=TEXT, reply=or_null(TEXT))), "by recipient, where they differ"),
+    replies=told(array(named("RecipientReply", address=TEXT, verdict=TEXT, reply=or_null(TEXT))), "by recipient, where they differ"),
 )  # fmt: skip
 EMAIL = named(
     "Email", "All about an email.",
@@ -146,7 +146,7 @@ EMAIL = named(
     sender=told(or_null(TEXT), "null while it is not settled which SMTP config carries it"), sender_name=or_null(TEXT),
     smtp_config=told(or_null(TEXT), "the name of the one that carries it"),
     smtp_config_id=told(or_null(ID), "the one that it is pinned to"), tenant_id=or_null(TEXT), user_id=or_null(TEXT),
-    message_id=TEXT, size=told(COUNT, "bytes"), tags=array(TEXT), metadata=or_null(ANY),
+    message_id=TEXT, size=told(COUNT, "bytes"), tags=array(TEXT), metadata=or_null(Named("Metadata", ANY)),
     on_unknown=one_of("resend", "hold"), has_content=told(YES_NO, "false once it was erased"),
     send_at=told(or_null(TIME), "while it is scheduled"),
     next_attempt_at=told(or_null(TIME), "while it waits for a retry"),

@@ -32,7 +32,7 @@ def one_of(*values: str) -> Schema:
 
 
 def told(schema: Schema, description: str) -> Schema:
-    return schema | {"description": description}
+    return schema.at(description) if isinstance(schema, Named) else schema | {"description": description}
 
 
 def named(name: str, description: str = "", /, **properties: Schema) -> Named:

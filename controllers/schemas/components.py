@@ -14,9 +14,13 @@ _VALUES = frozenset({"default", "const", "enum", "example", "examples", "require
 class Named(dict[str, Any]):
     """A schema that stands once among the components, and everywhere else as a reference."""
 
-    def __init__(self, name: str, schema: Schema, description: str = "") -> None:
+    def __init__(self, name: str, schema: Schema, description: str = "", here: str = "") -> None:
+        """`here`: what is to be said of it in this one place."""
         super().__init__(schema | ({"description": description} if description else {}))
-        self.name = name
+        self.name, self.here = name, here
+
+    def at(self, here: str) -> Named:
+        return Named(self.name, dict(self), here=here)
 
 
 class Components:
@@ -36,7 +40,10 @@ class Components:
     def plain(self, schema: Schema) -> Schema:
         """The schema with references in place of all that has a name."""
         if isinstance(schema, Named):
-            return self.add(schema.name, dict(schema))
+            here = {"description": schema.here} if schema.here else {}
+            return self.add(schema.name, dict(schema)) | here
+        if "properties" in schema and "title" in schema:  # a model that pydantic has put in its place
+            return {"$ref": REF.format(model=schema["title"])}
         name = self._enums.get(tuple(schema["enum"])) if "enum" in schema else None
         if name is not None:
             others = {key: one for key, one in schema.items() if key not in ("type", "enum")}
