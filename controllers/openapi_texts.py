@@ -136,7 +136,8 @@ ERRORS: dict[int, tuple[str, str, dict[str, Any], tuple[str, ...]]] = {
         "NotFound", "No such object, or none of this tenant", _error("Not found", "no email 4711", "NOT_FOUND"), (),
     ),
     405: (
-        "MethodNotAllowed", "The path does not take this method: its last part is no id, but a word that stands there too",
+        "MethodNotAllowed",
+        "The path does not take this method: its last part is no id, but a word that stands there too",
         _error("Method not allowed", "this path does not take this method", "METHOD_NOT_ALLOWED"), (),
     ),
     409: (

@@ -137,7 +137,10 @@ _ATTEMPT = named(
     handed_over_at=told(or_null(TIME), "when the final dot went out"), finished_at=TIME,
     stage=told(TEXT, "how far the dialog came: `connect`, `banner`, … `dot`"), outcome=one_of(*OUTCOMES),
     blame=one_of(*(str(one) for one in Blame)), code=or_null(COUNT), reply=or_null(TEXT),
-    replies=told(array(named("RecipientReply", address=TEXT, verdict=TEXT, reply=or_null(TEXT))), "by recipient, where they differ"),
+    replies=told(
+        array(named("RecipientReply", address=TEXT, verdict=TEXT, reply=or_null(TEXT))),
+        "by recipient, where they differ",
+    ),
 )  # fmt: skip
 EMAIL = named(
     "Email", "All about an email.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controllers.schemas.answers import SUPPRESSED
 from controllers.schemas.basics import (
     COUNT,
     ID,
@@ -10,16 +11,19 @@ from controllers.schemas.basics import (
     YES_NO,
     array,
     named,
+    obj,
     one_of,
     or_null,
     told,
+    with_more,
 )  # fmt: skip
+from controllers.schemas.components import Named
 from controllers.schemas.mail_answers import PAGINATION
 
-SENDING = named(
-    "Sending", taskId=TEXT, status=one_of("pending", "scheduled"), messageId=told(TEXT, "its Message-ID"),
+SENDING = Named("Sending", with_more(obj(
+    taskId=TEXT, status=one_of("pending", "scheduled"), messageId=told(TEXT, "its Message-ID"),
     email_id=told(ID, "of the email in the relay's queue"),
-)  # fmt: skip
+), suppressed=told(SUPPRESSED, "recipients that get no mail, where there are any")))  # fmt: skip
 _FILE = named(
     "DraftAttachment", id=TEXT, filename=TEXT, contentType=TEXT, size=COUNT, contentId=or_null(TEXT), isInline=YES_NO,
     createdAt=MOMENT,

@@ -59,7 +59,9 @@ def folder(described: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
         "--output-path", "mailferry_client", "--config", SETTINGS,
         cwd=folder,
     )  # fmt: skip
-    assert "WARNING" not in told.upper(), told  # what it cannot make a function of, it leaves out with a warning
+    assert "WARNING" not in told.upper(), (
+        told
+    )  # what it cannot make a function of, it leaves out with a warning
     (folder / "app.py").write_text(APP)
     return folder
 
