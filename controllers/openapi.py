@@ -17,6 +17,7 @@ from utils.version import VERSION
 
 # What each operation really answered: id → status → body. Recorded by `python -m tests.openapi.record`.
 _EXAMPLES = Path(__file__).with_name("examples.json")
+_METHODS = ("post", "get", "put", "patch", "delete")  # as a reader comes to them
 _SHARED = "#/components/{kind}/{name}"
 
 
@@ -44,6 +45,7 @@ def register(app: APIFlask) -> None:
                 about = operations[described["operationId"]]
                 methods[method] = described | _described(path, method, about, components)
                 _show(methods[method]["responses"], examples.get(about.id, {}))
+            spec["paths"][path] = {method: methods[method] for method in _METHODS if method in methods}
         shared["schemas"] = dict(sorted(schemas.items()))
         return spec
 

@@ -29,10 +29,10 @@ def _said(node: ast.AST) -> Iterator[ast.AST | None]:
         yield node.value
     elif isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in MAKERS:
         yield from node.args[1:]
-    elif (isinstance(node, ast.Assign) and NAMES & set(_names(node.targets[0]))) or (
-        isinstance(node, ast.AnnAssign) and NAMES & set(_names(node.target))
-    ):
-        yield node.value
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        if NAMES & set(_names(target)):
+            yield node.value
 
 
 def codes() -> set[str]:
