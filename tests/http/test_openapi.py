@@ -38,7 +38,8 @@ def test_every_operation_is_whole(described: dict[str, Any]) -> None:
     ids = set()
     for path, method, one in operations(described):
         assert one["summary"]
-        assert one["tags"]
+        assert set(one["tags"]) <= {tag["name"] for tag in described["tags"]}
+        assert one["description"]
         assert one["operationId"] not in ids
         ids.add(one["operationId"])
         expected = {"400"} | ({"404"} if "{" in path else set()) | (set() if method == "get" else {"413"})
@@ -49,6 +50,18 @@ def test_every_operation_is_whole(described: dict[str, Any]) -> None:
         if "requestBody" in one:
             bodies = one["requestBody"]["content"]
             assert all("example" in one or one["examples"] for one in bodies.values())
+
+
+def test_what_is_answered_has_a_name(described: dict[str, Any]) -> None:
+    """Generators make types of what has one; of the rest they make up a name."""
+    for path, method, one in operations(described):
+        for status, answer in one["responses"].items():
+            schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+            assert "properties" not in schema, (path, method, status)
+    for name, schema in described["components"]["schemas"].items():
+        for field, value in schema.get("properties", {}).items():
+            assert "properties" not in value, (name, field)
+            assert "properties" not in value.get("items", {}), (name, field)
 
 
 def test_all_references_lead_somewhere(described: dict[str, Any]) -> None:
