@@ -10,7 +10,7 @@ SOAK_MINUTES = 30
 PYTEST_ARGS = --cov -n auto --dist worksteal
 BENCH_ARGS = --write
 
-.PHONY: help run install test lint format tools soak bench clean
+.PHONY: help run install test lint format tools node soak bench clean
 
 help:
 	@echo 'make run      start the relay on 127.0.0.1:5000'
@@ -27,7 +27,7 @@ run: $(VENV)/.installed
 
 install: $(VENV)/.installed
 
-test: lint tools
+test: lint tools node
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov-fail-under=0 --cov-report=
 	MAILFERRY_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(PYTEST_ARGS) --cov-append
 
@@ -61,6 +61,9 @@ tools:
 	echo "Not installed:$$missing. Tests that need them will be skipped; to run them too:"; \
 	echo "    sudo apt-get install --no-install-recommends$$missing"
 
+# What tests run in Node: the linter of /openapi.json, generators of clients. Node itself is in a wheel.
+node: $(VENV)/node/package.json
+
 # Prints the table of docs/performance.md.
 soak: $(VENV)/.installed-dev tools
 	$(BIN)/python -m pytest tests/faults --long -n auto --dist worksteal
@@ -84,6 +87,13 @@ $(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(BIN)/python
 	@echo 'Installing requirements-dev.txt into $(VENV)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $(VENV)/.installed $@
+
+$(VENV)/node/package.json: tests/package.json $(VENV)/.installed-dev
+	@echo 'Installing tests/package.json into $(VENV)/node'
+	@mkdir -p $(VENV)/node && cp tests/package.json $(VENV)/node/package.new
+	@cd $(VENV)/node && mv package.new package.json && PATH="$(abspath $(BIN)):$$PATH" npm install --silent --no-audit \
+		--no-fund --no-package-lock --ignore-scripts --omit=optional \
+		|| { rm -f package.json; echo 'Not installed. Tests that need them will be skipped.'; }
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev requirements-bench.txt
 	@echo 'Installing requirements-bench.txt into $(VENV)'

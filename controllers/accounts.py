@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from controllers.operation import Call, Operation, answered, operation
-from controllers.schemas import answers as says
+from controllers.schemas import mail_answers as says
 from controllers.schemas.accounts import (
     TEST_TIMEOUT,
     AccountChangesBody,
@@ -28,13 +28,26 @@ EXAMPLE = {
     "password": "app-specific-password", "isSyncEnabled": True, "syncInterval": 300,
     "smtp": {"hostname": "smtp.company.com", "port": 587, "encryption": "starttls"},
 }  # fmt: skip
+EXAMPLES = {
+    "Any server, with SMTP": EXAMPLE,
+    "Of a known provider": {
+        "provider": "fastmail", "accountName": "Fastmail", "emailAddress": "me@fastmail.com",
+        "password": "app-specific-password",
+    },
+}  # fmt: skip
 
 
 @operation(bp, "POST", "/api/accounts", Operation(
     "create_account", "Add a mail account (IMAP or POP3)", TAG, Scope.SEND, {201: ("The account", says.ACCOUNT)},
-    group="create_account", of_user=True, body=NewAccountBody, example=EXAMPLE, errors=(409,),
+    group="create_account", of_user=True, body=NewAccountBody, example=EXAMPLE,
+    examples=EXAMPLES, errors=(409,),
+    sets=("Location",),
 ))  # fmt: skip
 def create(call: Call) -> Response:
+    """Its servers are asked on the next sync, not here: `POST /api/accounts/{account_id}/test` tells at once
+    whether it works. `provider` fills them for the usual ones. With a `credentialId` that is not stored yet, it
+    waits as `needs_credentials`.
+    """
     account = accounts.create(call.relay, call.who, call.body.values(), call.now)
     response = answered((view(account), 201))
     response.headers["Location"] = f"/api/accounts/{account.id}"
@@ -69,6 +82,9 @@ def detail(call: Call, account_id: str) -> dict[str, Any]:
     example={"accountName": "Work Email (Updated)", "syncInterval": 600}, errors=(409,),
 ))  # fmt: skip
 def update(call: Call, account_id: str) -> dict[str, Any]:
+    """Another hostname, port, encryption or username takes the stored credential away, unless a new one comes
+    along: it must not be handed to another server.
+    """
     return view(accounts.update(call.relay, call.who, account_id, call.body.values(), call.now))
 
 
@@ -77,6 +93,7 @@ def update(call: Call, account_id: str) -> dict[str, Any]:
     Scope.SEND, {204: ("Deleted", None)}, group="accounts", of_user=True,
 ))  # fmt: skip
 def delete(call: Call, account_id: str) -> tuple[None, int]:
+    """It is hidden at once, and what was synced is purged later. Mail of it that still waits in the queue is sent."""
     accounts.delete(call.who, account_id, call.now)
     return None, 204
 

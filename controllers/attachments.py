@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from controllers.operation import Call, Operation, operation
-from controllers.schemas import answers as says
+from controllers.schemas import mail_answers as says
 from controllers.schemas.messages import DownloadQuery
 from services import accounts
 from services.inbox.download import download
@@ -28,6 +28,9 @@ _SHOWN = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image
     errors=(502,), group="accounts", of_user=True, by_link=True,
 ))  # fmt: skip
 def get(call: Call, account_id: str, part_id: int) -> Response:
+    """The bytes come from the account's server, as they are asked for. A `downloadUrl` needs no credential, and is
+    good for an hour. Only images are shown within a page; all else is saved.
+    """
     query: DownloadQuery = call.query
     if query.signature is not None and query.expires is not None:  # nobody was asked for a credential
         check_link(call.relay, account_id, part_id, query.expires, query.signature, call.now)

@@ -25,10 +25,15 @@ bp = APIBlueprint("batch", __name__)
 @operation(bp, "POST", "/api/emails/batch", Operation(
     "create_emails", "Submit up to 1,000 emails", "Emails", Scope.SEND,
     {200: ("A result for each", says.BATCH)}, group="send", body=BatchBody,
-    example={"mode": "permissive", "emails": [EXAMPLE]}, errors=(422, 507), large=True, raw_body=True,
+    example={"mode": "permissive", "emails": [EXAMPLE, EXAMPLE | {"recipients": ["bob@example.com"]}]},
+    errors=(422, 507), large=True, raw_body=True,
     headers=HEADERS,
+    sets=("Idempotent-Replayed",),
 ))  # fmt: skip
 def create(call: Call) -> Response:
+    """One request, one commit. Each result has the index of its email. In `permissive` mode what is wrong is
+    rejected and the rest is taken; in `strict` mode one wrong email refuses them all, with a 400.
+    """
     value = read_json(call.request)
     body = checked(value, BatchBody)
     emails = [_email(one) for one in politely(body.emails, call.relay.delivering)]

@@ -24,6 +24,14 @@ EXAMPLE = {
     "accountId": "cuid123456", "to": ["recipient@example.com"], "cc": ["cc@example.com"], "subject": "Meeting Tomorrow",
     "body": "Hi,\n\nLet's discuss the project at 2pm tomorrow.\n\nBest regards", "isHtml": False,
 }  # fmt: skip
+EXAMPLES = {
+    "Plain text": EXAMPLE,
+    "Html, with a file, tomorrow": {
+        "accountId": "cuid123456", "to": ["Bob <bob@example.com>"], "subject": "Minutes", "textBody": "Here they are.",
+        "htmlBody": "<p>Here they are.</p>", "sendAt": 1_795_600_800_000,
+        "attachments": [{"filename": "minutes.txt", "contentType": "text/plain", "data": "TWludXRlcw=="}],
+    },
+}  # fmt: skip
 SENT = {202: ("Stored durably, and queued", says.SENDING)}
 
 # In the words of the relay, and in those of the contract.
@@ -50,10 +58,18 @@ def _send(call: Call) -> Response:
     return sent(answer)
 
 
-for _path, _name in (("/api/compose/send", "send_message"), ("/api/compose", "compose_message")):
+_SAYS = (
+    "It goes through the relay's queue, by the SMTP settings of the account, and a copy into its Sent folder. The text"
+    " comes as `body` with `isHtml`, or as `textBody` and `htmlBody`; files as `attachments`, or as `attachmentIds` of"
+    " uploads. `inReplyTo` makes it a reply. Follow it with `GET /api/emails/{email_id}`."
+)
+for _path, _name, _says in (
+    ("/api/compose/send", "send_message", _SAYS), ("/api/compose", "compose_message", "As `POST /api/compose/send`."),
+):  # fmt: skip
     operation(bp, "POST", _path, Operation(
         _name, "Send mail from an account, now or later", TAG, Scope.SEND, SENT, group="compose", of_user=True,
         body=SendBody, example=EXAMPLE, errors=(404, 409, 422, 507), large=True, raw_body=True, headers=HEADERS,
+        description=_says, sets=("Location", "Idempotent-Replayed"), examples=EXAMPLES,
     ))(_send)  # fmt: skip
 
 

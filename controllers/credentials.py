@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from controllers.operation import Call, Operation, operation
-from controllers.schemas import answers as says
+from controllers.schemas import mail_answers as says
 from controllers.schemas.accounts import CredentialBody
 from services import credentials
 from services.principal import Scope
@@ -33,6 +33,7 @@ def create(call: Call) -> tuple[dict[str, Any], int]:
     body=CredentialBody, example=EXAMPLE,
 ))  # fmt: skip
 def put(call: Call, credential_id: str) -> tuple[dict[str, Any], int]:
+    """Accounts may name it before it is stored; they begin to sync once it is."""
     secret = credentials.checked(*call.body.secret())
     credential, is_new = credentials.put(call.relay, call.who, credential_id, secret, call.now)
     return credentials.view(credential), 201 if is_new else 200

@@ -32,10 +32,14 @@ def _save(call: Call) -> Response:
     return response
 
 
-for _path, _name in (("/api/compose/drafts", "create_draft"), ("/api/compose/draft", "save_draft")):
+for _path, _name, _says in (
+    ("/api/compose/drafts", "create_draft", "It may lack anything but its account, and is checked when it is sent."),
+    ("/api/compose/draft", "save_draft", "As `POST /api/compose/drafts`."),
+):  # fmt: skip
     operation(bp, "POST", _path, Operation(
         _name, "Save a draft", TAG, Scope.SEND, {201: ("The draft", says.DRAFT)}, group="accounts", of_user=True,
         body=DraftBody, example=EXAMPLE, errors=(404, 507), large=True,
+        description=_says, sets=("Location",),
     ))(_save)  # fmt: skip
 
 
@@ -63,6 +67,9 @@ def detail(call: Call, draft_id: str) -> dict[str, Any]:
     errors=(507,), large=True,
 ))  # fmt: skip
 def update(call: Call, draft_id: str) -> dict[str, Any]:
+    """Only the fields that are given change; null empties one. `attachmentIds` and `attachments` together are the
+    new list of files.
+    """
     body: DraftChangesBody = call.body
     return drafts.update(call.relay, call.who, draft_id, body.fields(), body.new_files(), call.now)
 
@@ -80,8 +87,10 @@ def delete(call: Call, draft_id: str) -> tuple[None, int]:
     "send_draft", "Send a draft, which then is no more", TAG, Scope.SEND, SENT, group="compose", of_user=True,
     body=SendDraftBody, example={"sendAt": 1_706_033_200_000}, body_optional=True, errors=(409, 422, 507),
     raw_body=True, headers=HEADERS,
+    sets=("Location", "Idempotent-Replayed"),
 ))  # fmt: skip
 def send(call: Call, draft_id: str) -> Response:
+    """It is checked only now. A 409 means that somebody sent or changed it meanwhile."""
     value = read_json(call.request) if has_body(call.request) else {}
     body = checked(value, SendDraftBody)
     key = key_of(call.request, f"drafts/{draft_id}/send", value)

@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from controllers.operation import Call, Operation, answered, next_link, operation
-from controllers.schemas import answers as says
+from controllers.schemas import mail_answers as says
 from controllers.schemas.messages import FolderQuery
 from services import accounts
 from services.inbox import conversations, folders, listing
@@ -31,8 +31,12 @@ def listed(call: Call, account_id: str) -> dict[str, Any]:
 @operation(bp, "GET", "/api/<key:account_id>/folders/<id:folder_id>/messages", Operation(
     "list_messages", "The messages of a folder", "Messages", Scope.READ,
     {200: ("A page of messages", says.MESSAGES)}, group="accounts", of_user=True, query=FolderQuery,
+    sets=("Link",),
 ))  # fmt: skip
 def messages(call: Call, account_id: str, folder_id: int) -> Response:
+    """Newest first, unless `sort` says otherwise. With `conversations=true`, each conversation once, with its
+    counts.
+    """
     query: FolderQuery = call.query
     folder = folders.find(accounts.find(call.who, account_id).id, folder_id)
     page = listing.folder_page(folder_id, query.wanted())

@@ -25,6 +25,9 @@ TAG = "Keys"
     example={"name": "shop", "tenant_id": "shop", "scopes": ["send", "read"], "rate_limit": 600},
 ))  # fmt: skip
 def create(call: Call) -> tuple[dict[str, Any], int]:
+    """Nobody can make a key that reaches further than their own. Without a `tenant_id`, the key is of the caller's
+    tenant; made by a service key, it is a service key.
+    """
     body: NewKeyBody = call.body
     request = keys.KeyRequest(
         name=body.name,
@@ -42,6 +45,7 @@ def create(call: Call) -> tuple[dict[str, Any], int]:
 @operation(bp, "GET", "/api/keys", Operation(
     "list_keys", "API keys, newest first, the revoked ones too", TAG, Scope.ADMIN,
     {200: ("A page of keys", says.array(says.KEY))}, group="admin", query=PageQuery,
+    sets=("X-Total-Count", "Link"),
 ))  # fmt: skip
 def listed(call: Call) -> Response:
     query: PageQuery = call.query
@@ -64,6 +68,9 @@ def revoke(call: Call, key_id: int) -> tuple[None, int]:
     example={"tenant_id": "shop", "user_id": "ann", "lifetime": 3600},
 ))  # fmt: skip
 def issue(call: Call) -> tuple[dict[str, Any], int]:
+    """For apps that let their users speak to the relay: the JWT ends by itself and cannot be revoked. Keep
+    `lifetime` short.
+    """
     body: TokenBody = call.body
     user = body.user_id or ""
     secret = call.relay.policy.jwt_secret

@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from controllers.operation import Call, Operation, answered, next_link, operation
-from controllers.schemas import answers as says
+from controllers.schemas import mail_answers as says
 from controllers.schemas.messages import DetailQuery, MessageChanges, MessagesQuery
 from services import accounts
 from services.inbox import changes, detail, folders, search
@@ -24,8 +24,10 @@ TAG = "Messages"
     "search_messages", "Search messages by their words, newest first; or list a conversation, oldest first", TAG,
     Scope.READ, {200: ("A page of messages", says.FOUND_MESSAGES)}, group="accounts", of_user=True,
     query=MessagesQuery,
+    sets=("Link",),
 ))  # fmt: skip
 def found(call: Call, account_id: str) -> Response:
+    """Give `q` or `conversationId`. Words are found in subject, people and text; snippets show where."""
     query: MessagesQuery = call.query
     accounts.find(call.who, account_id)
     if query.folder_id is not None:
@@ -50,6 +52,9 @@ def found(call: Call, account_id: str) -> Response:
     {200: ("The message", says.MESSAGE_DETAIL)}, group="accounts", of_user=True, query=DetailQuery,
 ))  # fmt: skip
 def one(call: Call, account_id: str, message_id: int) -> dict[str, Any]:
+    """`bodyHtml` has no scripts, forms or trackers. Images from elsewhere are left out, unless `remoteImages=true`
+    asks for them.
+    """
     account = accounts.find(call.who, account_id)
     images = call.query.remote_images == "true"
     return detail.detail(call.relay, account.id, message_id, call.now, images=images)
@@ -61,6 +66,9 @@ def one(call: Call, account_id: str, message_id: int) -> dict[str, Any]:
     example={"isRead": True, "labels": ["invoices"]}, errors=(409, 502),
 ))  # fmt: skip
 def change(call: Call, account_id: str, message_id: int) -> dict[str, Any]:
+    """It is done on the account's server first. A 502 means that the server did not, and that nothing changed. POP3
+    has no flags or folders: there it is a 409.
+    """
     account = accounts.find(call.who, account_id)
     changes.change(call.relay, account.id, message_id, changes.Changes(**call.body.given()), call.now)
     return detail.detail(call.relay, account.id, message_id, call.now)
@@ -71,5 +79,6 @@ def change(call: Call, account_id: str, message_id: int) -> dict[str, Any]:
     {204: ("Done", None)}, group="accounts", of_user=True, errors=(409, 502),
 ))  # fmt: skip
 def delete(call: Call, account_id: str, message_id: int) -> tuple[None, int]:
+    """It is done on the account's server first."""
     changes.delete(call.relay, accounts.find(call.who, account_id).id, message_id, call.now)
     return None, 204

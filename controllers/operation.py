@@ -3,9 +3,10 @@ that the checks and /openapi.json cannot come apart."""
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -34,13 +35,16 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`answers`: status → (description, JSON schema or None). `scope` None: anyone may call it."""
+    """`answers`: status → (description, JSON schema or None). `scope` None: anyone may call it. `description`: what the
+    summary does not say, in Markdown; without one, the handler's docstring. `examples`: bodies by what they show, for
+    operations that have more to show than `example`."""
 
     id: str
     summary: str
     tag: str
     scope: Scope | None
     answers: Mapping[int, tuple[str, dict[str, Any] | None]]
+    description: str = ""
     group: str = "read"
     service_only: bool = False
     of_user: bool = False  # about what one user of a tenant owns: who speaks for none gets a 401
@@ -48,6 +52,7 @@ class Operation:
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     example: Any = None
+    examples: Mapping[str, Any] = field(default_factory=dict)
     errors: tuple[int, ...] = ()  # beside those that follow from the rest
     large: bool = False
     raw_body: bool = False  # the handler reads the body itself
@@ -56,6 +61,7 @@ class Operation:
     headers: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the request: name → JSON schema
     content_type: str = "application/json"  # of the answer
     audited: bool = True  # if it changes something and needs the scope admin
+    sets: tuple[str, ...] = ()  # headers of the answer
     form: dict[str, Any] | None = None  # JSON schema of a multipart/form-data body that is taken as well
 
 
@@ -89,7 +95,8 @@ def operation(bp: APIBlueprint, method: str, rule: str, about: Operation) -> Cal
                 rate_headers(response, room.limit, room.remaining, room.reset)
             return response
 
-        view.operation = about  # type: ignore[attr-defined]
+        told = about.description or inspect.cleandoc(handler.__doc__ or "")
+        view.operation = replace(about, description=told)  # type: ignore[attr-defined]
         access = (
             "public" if about.scope is None else f"{'service ' if about.service_only else ''}{about.scope}"
         )

@@ -16,9 +16,10 @@ TAG = "Queue"
 
 
 @operation(bp, "GET", "/api/queue", Operation(
-    "get_queue", "Counts, rates, and where mail piles up", TAG, Scope.READ, {200: ("The queue", says.ANY)},
+    "get_queue", "Counts, rates, and where mail piles up", TAG, Scope.READ, {200: ("The queue", says.QUEUE)},
 ))  # fmt: skip
 def overview(call: Call) -> dict[str, Any]:
+    """A tenant sees its own emails and SMTP configs. With a very full queue the answer may be some seconds old."""
     return stats.queue_stats(call.relay, call.who.visible_tenant, call.now)
 
 
@@ -27,6 +28,7 @@ def overview(call: Call) -> dict[str, Any]:
     group="admin", service_only=True,
 ))  # fmt: skip
 def pause(call: Call) -> dict[str, str]:
+    """For the whole relay, until it is resumed; a restart does not end it."""
     switches.pause_relay(call.now)
     return {"message": "Relay paused: mail is accepted, none is delivered"}
 

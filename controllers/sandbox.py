@@ -20,8 +20,10 @@ TAG = "Sandbox"
 @operation(bp, "GET", "/api/sandbox", Operation(
     "list_sandbox", "Caught mail, newest first", TAG, Scope.ADMIN,
     {200: ("A page of mail", says.array(says.CAUGHT))}, group="sandbox", service_only=True, query=SandboxQuery,
+    sets=("Link",),
 ))  # fmt: skip
 def listed(call: Call) -> Response:
+    """`before` is the id that the page before ended with; the `Link` header has it."""
     query: SandboxQuery = call.query
     items = sandbox.messages(query.limit, query.before)
     return paged(items, None, {"before": items[-1]["id"]} if len(items) == query.limit else None)
@@ -37,7 +39,7 @@ def detail(call: Call, message_id: int) -> dict[str, Any]:
 
 @operation(bp, "DELETE", "/api/sandbox", Operation(
     "clear_sandbox", "Delete all caught mail", TAG, Scope.ADMIN,
-    {200: ("How many there were", says.obj(message=says.TEXT, deleted=says.COUNT))}, group="sandbox",
+    {200: ("How many there were", says.CLEARED)}, group="sandbox",
     service_only=True,
 ))  # fmt: skip
 def clear(call: Call) -> dict[str, Any]:

@@ -21,7 +21,7 @@ NAME = "mailferry"
 
 @operation(bp, "GET", "/", Operation(
     "get_service", "What this is", TAG, None,
-    {200: ("The service", says.obj(service=says.TEXT, description=says.TEXT, docs=says.TEXT))},
+    {200: ("The service", says.SERVICE)},
 ))  # fmt: skip
 def about(call: Call) -> Any:
     if "text/html" in call.request.headers.get("Accept", ""):
@@ -34,7 +34,7 @@ def about(call: Call) -> Any:
 
 @operation(bp, "GET", "/health", Operation(
     "get_health", "Whether the process lives", TAG, None,
-    {200: ("It does", says.obj(status=says.TEXT, service=says.TEXT, timestamp=says.TIME))},
+    {200: ("It does", says.HEALTH)},
 ))  # fmt: skip
 def health(call: Call) -> dict[str, Any]:
     return {"status": "healthy", "service": NAME, "timestamp": iso(call.now)}
@@ -42,9 +42,12 @@ def health(call: Call) -> dict[str, Any]:
 
 @operation(bp, "GET", "/ready", Operation(
     "get_readiness", "Whether it can accept and deliver", TAG, None,
-    {200: ("It can", says.ANY), 503: ("It cannot; each check tells its part", says.ANY)},
+    {200: ("It can", says.READINESS), 503: ("It cannot; each check tells its part", says.READINESS)},
 ))  # fmt: skip
 def ready(call: Call) -> tuple[dict[str, Any], int]:
+    """Each check tells its part. A load balancer, or a supervisor, asks this one; `/health` only tells that the
+    process lives.
+    """
     good, checks = health_checks.ready(call.relay, call.now)
     return {"status": "ready" if good else "not ready", "checks": checks, "timestamp": iso(call.now)}, (
         200 if good else 503

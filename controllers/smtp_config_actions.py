@@ -31,6 +31,7 @@ def test(call: Call, config_id: int) -> dict[str, Any]:
     {200: ("Paused", says.MESSAGE)}, group="admin",
 ))  # fmt: skip
 def pause(call: Call, config_id: int) -> dict[str, str]:
+    """Mail that is pinned to it waits; other mail goes through other configs."""
     configs.pause(call.who, config_id)
     return {"message": "SMTP configuration paused"}
 

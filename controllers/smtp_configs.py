@@ -20,13 +20,26 @@ EXAMPLE = {
     "name": "Gmail Account", "email_address": "you@gmail.com", "display_name": "Your Name", "provider": "gmail",
     "username": "you@gmail.com", "password": "an-app-password", "hourly_limit": 50,
 }  # fmt: skip
+EXAMPLES = {
+    "Of a known provider": EXAMPLE,
+    "Any other server": {
+        "name": "Our own", "email_address": "news@example.com", "smtp_host": "mail.example.com", "smtp_port": 465,
+        "use_ssl": True, "username": "news@example.com", "password": "a-password", "daily_limit": 2_000,
+        "allow_any_sender": True,
+    },
+}  # fmt: skip
 
 
 @operation(bp, "POST", "/api/smtp-configs", Operation(
     "create_smtp_config", "Add an SMTP account to send through", TAG, Scope.ADMIN,
-    {201: ("Its id", says.CONFIG_CREATED)}, group="admin", body=NewConfigBody, example=EXAMPLE, errors=(409,),
+    {201: ("Its id", says.CONFIG_CREATED)}, group="admin", body=NewConfigBody, example=EXAMPLE,
+    examples=EXAMPLES, errors=(409,),
+    sets=("Location",),
 ))  # fmt: skip
 def create(call: Call) -> Response:
+    """`provider` fills host, port, TLS and that provider's usual limits; what stands beside it wins. Nothing is
+    connected here: `POST /api/smtp-configs/{config_id}/test` tells whether it works.
+    """
     body: NewConfigBody = call.body
     config_id = configs.create(call.relay, call.who, body.values(), call.now)
     response = answered(({"message": "SMTP configuration created successfully", "config_id": config_id}, 201))
@@ -37,6 +50,7 @@ def create(call: Call) -> Response:
 @operation(bp, "GET", "/api/smtp-configs", Operation(
     "list_smtp_configs", "SMTP configs, with the use of their limits", TAG, Scope.READ,
     {200: ("A page of configs", says.array(says.CONFIG))}, query=PageQuery,
+    sets=("X-Total-Count", "Link"),
 ))  # fmt: skip
 def listed(call: Call) -> Response:
     query: PageQuery = call.query
@@ -60,6 +74,9 @@ def detail(call: Call, config_id: int) -> dict[str, Any]:
     example={"active": False, "daily_limit": 1000}, errors=(409,),
 ))  # fmt: skip
 def update(call: Call, config_id: int) -> dict[str, str]:
+    """Only the fields that are given change. Another host, port, TLS mode or username clears the password, unless a
+    new one comes along: it must not be handed to another server.
+    """
     body: ConfigChangesBody = call.body
     cleared = configs.update(call.relay, call.who, config_id, body.values(), call.now)
     message = "SMTP configuration updated successfully"
@@ -73,5 +90,6 @@ def update(call: Call, config_id: int) -> dict[str, str]:
     errors=(409,),
 ))  # fmt: skip
 def delete(call: Call, config_id: int) -> tuple[None, int]:
+    """A 409 means that emails that wait are pinned to it, or that it belongs to a mail account."""
     configs.delete(call.who, config_id)
     return None, 204

@@ -25,8 +25,12 @@ CSV = "text/csv"
 @operation(bp, "GET", "/api/suppressions", Operation(
     "list_suppressions", "Addresses that get no mail, in their order", TAG, Scope.READ,
     {200: ("A page of addresses", says.SUPPRESSIONS)}, query=SuppressionsQuery,
+    sets=("Link",),
 ))  # fmt: skip
 def listed(call: Call) -> Response:
+    """Hard bounces and complaints enter it by themselves. A service key that names no tenant reads the service's
+    own list.
+    """
     query: SuppressionsQuery = call.query
     found = suppressions.listed(call.who.tenant, query.filters(), query.limit + 1, query.cursor or "")
     page = found[: query.limit]
@@ -51,7 +55,7 @@ def add(call: Call) -> tuple[dict[str, Any], int]:
 
 @operation(bp, "GET", "/api/suppressions/export", Operation(
     "export_suppressions", "The whole list as CSV", TAG, Scope.READ,
-    {200: ("address, reason, detail, created_at", says.TEXT)}, content_type=CSV,
+    {200: ("address, reason, detail, created_at", says.BINARY)}, content_type=CSV,
 ))  # fmt: skip
 def exported(call: Call) -> Response:
     response = Response(suppression_files.written(call.who.tenant), mimetype=CSV)
@@ -65,6 +69,9 @@ def exported(call: Call) -> Response:
     large=True, raw_content=CSV, example="address,reason,detail\nann@example.com,manual,moved\n",
 ))  # fmt: skip
 def imported(call: Call) -> dict[str, Any]:
+    """Columns `address`, `reason`, `detail` and `created_at`; only the first is needed. A wrong line is told and
+    left out.
+    """
     return asdict(suppression_files.read(call.who.tenant, _text(call), call.now))
 
 
@@ -80,6 +87,7 @@ def detail(call: Call, address: str) -> dict[str, Any]:
     "remove_suppression", "Send mail to an address again", TAG, Scope.ADMIN, {204: ("Removed", None)}, group="admin",
 ))  # fmt: skip
 def remove(call: Call, address: str) -> tuple[None, int]:
+    """The next email to it is tried again. If it bounces again, the address comes back."""
     suppressions.remove(call.who.tenant, address)
     return None, 204
 

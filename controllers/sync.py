@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from controllers.operation import Call, Operation, operation
-from controllers.schemas import answers as says
+from controllers.schemas import mail_answers as says
 from controllers.schemas.sync import QuarantinedQuery, SyncBody, SyncQuery
 from services.principal import Scope
 from services.sync import quarantine, tasks
@@ -24,6 +24,7 @@ TAG = "Sync"
     example={"forceFullSync": False, "folderIds": ["inbox", "sent"]}, errors=(409,),
 ))  # fmt: skip
 def start(call: Call, account_id: str) -> tuple[dict[str, Any], int]:
+    """The answer names a task to be followed. While one runs, a further wish joins it or waits behind it."""
     wish = call.body.wish() if call.body is not None else Wish()
     return started_view(tasks.ask(call.who, account_id, wish, call.now)), 202
 
@@ -41,6 +42,7 @@ def task(call: Call, task_id: str) -> dict[str, Any]:
     group="accounts", of_user=True, query=SyncQuery,
 ))  # fmt: skip
 def status(call: Call, account_id: str) -> dict[str, Any]:
+    """Of the latest sync, or of the one that `syncId` names."""
     return view(tasks.of_account(call.who, account_id, call.query.syncId))
 
 

@@ -36,6 +36,7 @@ FORM: dict[str, Any] = {
     body=FileBody, example=EXAMPLE, errors=(507,), large=True, raw_body=True, form=FORM,
 ))  # fmt: skip
 def create(call: Call) -> Response:
+    """As JSON (base64), or as a form with one file. What no mail or draft makes use of is forgotten after a day."""
     is_form = call.request.mimetype == "multipart/form-data"
     file = _of_form(call.request) if is_form else checked(read_json(call.request), FileBody).file()
     upload = uploads.add(call.relay, call.who, file, call.now)

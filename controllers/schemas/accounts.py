@@ -18,8 +18,11 @@ def _lower(value: Any) -> Any:
 
 
 Provider = Literal["gmail", "outlook", "icloud", "yahoo", "fastmail", "zoho"]
-Protocol = Annotated[Literal["imap", "pop3"], BeforeValidator(_lower)]
-Encryption = Annotated[Literal["tls", "starttls", "none"], BeforeValidator(_lower)]
+ProtocolName = Literal["imap", "pop3"]
+Protocol = Annotated[ProtocolName, BeforeValidator(_lower)]
+EncryptionName = Literal["tls", "starttls", "none"]
+Encryption = Annotated[EncryptionName, BeforeValidator(_lower)]
+SentCopy = Literal["auto", "always", "never"]
 AccountName = Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True)]
 EmailAddress = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Username = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -79,7 +82,7 @@ class _Settings(Camel):
     is_sync_enabled: bool | None = None
     sync_interval: SyncInterval | None = None
     is_enabled: bool | None = None
-    sent_copy: Literal["auto", "always", "never"] | None = Field(
+    sent_copy: SentCopy | None = Field(
         None,
         description="whether sent mail is put into the Sent folder; auto: unless its SMTP server does so",
     )
@@ -159,5 +162,5 @@ class CredentialBody(Camel):
 
 
 class AccountsQuery(Query):
-    limit: Annotated[int, BeforeValidator(whole), Field(ge=1, le=1_000)] = 100
+    limit: Annotated[int, Field(ge=1, le=1_000), BeforeValidator(whole)] = 100
     offset: Offset = 0

@@ -1,180 +1,225 @@
-"""What the API answers, as JSON schemas for /openapi.json."""
+"""What the relay answers, as JSON schemas for /openapi.json. Times are ISO 8601 in UTC."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import get_args
 
+from controllers.schemas.basics import (
+    ANY,
+    BINARY,
+    COUNT,
+    ID,
+    TEXT,
+    TIME,
+    YES_NO,
+    array,
+    named,
+    obj,
+    one_of,
+    or_null,
+    told,
+    with_more,
+)  # fmt: skip
+from controllers.schemas.components import Named
+from controllers.schemas.emails import Status
+from controllers.schemas.smtp_configs import LimitUnit
+from services.judgement import Blame
 from services.principal import Scope
 
-Schema = dict[str, Any]
+__all__ = ["ANY", "BINARY", "COUNT", "ID", "TEXT", "TIME", "YES_NO", "array", "named", "obj", "or_null"]
 
-TEXT: Schema = {"type": "string"}
-BINARY: Schema = {"type": "string", "format": "binary"}
-TIME: Schema = {"type": "string", "format": "date-time"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-ID: Schema = {"type": "integer", "minimum": 1}
-YES_NO: Schema = {"type": "boolean"}
-ANY: Schema = {"type": "object"}
-
-
-def or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def obj(**properties: Schema) -> Schema:
-    """An object that always has these; more may come."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def array(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-MESSAGE = obj(message=TEXT)
-ERROR = obj(error=TEXT, message=TEXT, code=TEXT, timestamp=COUNT)
-ERROR["properties"]["details"] = array(obj(field=TEXT, message=TEXT, code=TEXT))
-
-KEY = obj(
-    id=ID, name=TEXT, prefix=TEXT, tenant_id=or_null(TEXT), user_id=or_null(TEXT),
-    scopes=array({"type": "string", "enum": [str(scope) for scope in Scope]}), rate_limit=or_null(COUNT),
-    created_at=TIME, last_used_at=or_null(TIME), revoked_at=or_null(TIME),
+STATUS = one_of(*get_args(Status))
+RECIPIENT_STATES = ("pending", "sent", "retry", "failed", "unknown", "bounced", "complained", "suppressed")
+OUTCOMES = ("sent", "retry", "failed", "unknown", "returned")
+HOLDS = ("inactive", "paused", "provider_pause", "breaker", "probing", "quota_hour", "quota_day")
+WAITS = (
+    "position", "schedule", "retry", "quota_hour", "quota_day", "breaker", "provider_pause", "config_paused",
+    "config_inactive", "relay_paused", "no_config", "connections",
 )  # fmt: skip
-NEW_KEY = obj(message=TEXT, key=TEXT, **KEY["properties"])
-TOKEN = obj(token=TEXT, token_type=TEXT, expires_at=TIME, tenant_id=TEXT, user_id=or_null(TEXT))
+EVENTS = (
+    "accepted", "claimed", "handed_over", "sent", "deferred", "failed", "unknown", "expired", "cancelled", "requeued",
+    "changed", "bounced",
+)  # fmt: skip
+REASONS = ("hard_bounce", "complaint", "manual")
 
-_WINDOW = obj(used=COUNT, limit=or_null(COUNT))
-CONFIG = obj(
-    id=ID, name=TEXT, email_address=TEXT, display_name=TEXT, smtp_host=TEXT, smtp_port=COUNT, username=or_null(TEXT),
-    has_password=YES_NO, use_tls=YES_NO, use_ssl=YES_NO, verify_tls=YES_NO, active=YES_NO, daily_limit=COUNT,
-    hourly_limit=COUNT, limit_unit=TEXT, max_connections=COUNT, max_messages_per_connection=COUNT, weight=COUNT,
-    from_domains=array(TEXT), allow_any_sender=YES_NO, shared=YES_NO, verp=YES_NO,
-    sent_count_hour=COUNT, sent_count_today=COUNT,
-    windows=obj(unit=TEXT, hour=_WINDOW, day=_WINDOW, next_free_at=or_null(TIME)),
-    breaker=obj(
-        state={"type": "string", "enum": ["closed", "open", "half_open"]}, until=or_null(TIME), reason=or_null(TEXT)
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{one}`" for one in words)
+
+
+MESSAGE = named("Message", "It was done.", message=TEXT)
+_FIELD = named(
+    "FieldError", "A field that is wrong.",
+    field=told(TEXT, "its path, as in `attachments.0.content`; or the name of a header or query parameter"),
+    message=TEXT, code=TEXT,
+)  # fmt: skip
+ERROR = Named("Error", with_more(
+    obj(
+        error=told(TEXT, "the status in words"), message=told(TEXT, "for people; names the field, where one is wrong"),
+        code=told(TEXT, "for programs; more may come"), timestamp=told(COUNT, "ms since the epoch"),
     ),
-    pause=or_null(obj(by=TEXT, until=or_null(TIME), reason=or_null(TEXT))),
-    hold=or_null(obj(kind=TEXT, until=or_null(TIME), detail=TEXT)), next_available_at=or_null(TIME),
+    details=array(_FIELD),
+), "What every request that fails is answered with.")  # fmt: skip
+
+_CHECK = obj(ok=YES_NO, detail=TEXT)
+SERVICE = named("Service", service=TEXT, description=TEXT, docs=TEXT, openapi=TEXT, health=TEXT)
+HEALTH = named("Health", status=one_of("healthy"), service=TEXT, timestamp=TIME)
+READINESS = named(
+    "Readiness", status=one_of("ready", "not ready"), timestamp=TIME,
+    checks={"type": "object", "additionalProperties": Named("Check", _CHECK)},
+)  # fmt: skip
+
+_SCOPES = array(one_of(*(str(scope) for scope in Scope)))
+KEY = named(
+    "Key", "An API key, without its secret.",
+    id=ID, name=TEXT, prefix=told(TEXT, "how the secret begins"), tenant_id=or_null(TEXT), user_id=or_null(TEXT),
+    scopes=_SCOPES, rate_limit=told(or_null(COUNT), "requests a minute"), created_at=TIME, last_used_at=or_null(TIME),
+    revoked_at=or_null(TIME),
+)  # fmt: skip
+NEW_KEY = named(
+    "CreatedKey", message=TEXT, key=told(TEXT, "the secret, shown this once"), **KEY["properties"]
+)
+TOKEN = named("Token", token=TEXT, token_type=TEXT, expires_at=TIME, tenant_id=TEXT, user_id=or_null(TEXT))
+
+_WINDOW = named("QuotaWindow", used=COUNT, limit=or_null(COUNT))
+_UNIT = one_of(*get_args(LimitUnit))
+_STEP = named("TestStep", step=TEXT, ok=YES_NO, ms=told(COUNT, "how long it took"), detail=TEXT)
+STEPS = array(_STEP)
+CONFIG = named(
+    "SmtpConfig", "An SMTP account, the use of its limits, and what holds it. Its password is never shown.",
+    id=ID, name=TEXT, email_address=TEXT, display_name=TEXT, smtp_host=TEXT, smtp_port=COUNT, username=or_null(TEXT),
+    has_password=YES_NO, use_tls=YES_NO, use_ssl=YES_NO, verify_tls=YES_NO, active=YES_NO,
+    daily_limit=told(COUNT, "0: none"), hourly_limit=told(COUNT, "0: none"), limit_unit=_UNIT, max_connections=COUNT,
+    max_messages_per_connection=COUNT, weight=COUNT, from_domains=array(TEXT), allow_any_sender=YES_NO, shared=YES_NO,
+    verp=YES_NO, sandbox=told(YES_NO, "it leads to the sandbox"), tenant_id=told(or_null(TEXT), "null: the service's"),
+    sent_count_hour=COUNT, sent_count_today=COUNT,
+    windows=named("SmtpConfigWindows", unit=_UNIT, hour=_WINDOW, day=_WINDOW, next_free_at=or_null(TIME)),
+    breaker=named(
+        "Breaker", state=one_of("closed", "open", "half_open"), until=or_null(TIME), reason=or_null(TEXT)
+    ),
+    pause=or_null(named("Pause", by=one_of("person", "provider"), until=or_null(TIME), reason=or_null(TEXT))),
+    hold=or_null(named(
+        "Hold", "What holds mail back here.", until=or_null(TIME), detail=TEXT,
+        kind=told(TEXT, f"{_listed(HOLDS)}; more may come"),
+    )),
+    next_available_at=told(or_null(TIME), "null: when a person lifts what holds it"),
     last_sent=or_null(TIME), last_error=or_null(TEXT), last_error_at=or_null(TIME), created_at=TIME, updated_at=TIME,
 )  # fmt: skip
-CONFIG_CREATED = obj(message=TEXT, config_id=ID)
-CONFIG_TEST = obj(
-    ok=YES_NO, steps=array(obj(step=TEXT, ok=YES_NO, ms=COUNT, detail=TEXT)), capabilities={"type": "object"},
-    certificate=or_null(obj(subject=TEXT, issuer=TEXT, expires_at=TIME, days_left={"type": "integer"})),
-)  # fmt: skip
-
-_SUPPRESSED = array(
-    obj(address=TEXT, reason=TEXT, since=TIME)
-)  # recipients that get no mail, where there are any
-EMAIL_CREATED = obj(message=TEXT, email_id=ID)
-EMAIL_CREATED["properties"]["suppressed"] = _SUPPRESSED
-EMAIL_SUMMARY = obj(id=ID, subject=TEXT, status=TEXT, priority=COUNT, retry_count=COUNT, created_at=TIME)
-EMAIL = obj(
-    **EMAIL_SUMMARY["properties"], recipients=array(TEXT), cc=array(TEXT), bcc=array(TEXT), sender=or_null(TEXT),
-    sender_name=or_null(TEXT), smtp_config=or_null(TEXT), updated_at=TIME, sent_at=or_null(TIME),
-    error_message=or_null(TEXT),
-)  # fmt: skip
-EMAILS = obj(emails=array(EMAIL_SUMMARY), next_cursor=or_null(TEXT))
-_RESULT = obj(index=COUNT)
-_RESULT["properties"] |= {"email_id": ID, "error": ANY, "suppressed": _SUPPRESSED}
-BATCH = obj(results=array(_RESULT), accepted=COUNT, rejected=COUNT)
-CAUGHT = obj(id=ID, received_at=TIME, envelope=ANY, subject=TEXT, size=COUNT)
-CAUGHT_WHOLE = obj(
-    **CAUGHT["properties"],
-    headers=array(array(TEXT)),
-    html=or_null(TEXT),
-    text=or_null(TEXT),
-    attachments=array(ANY),
+CONFIG_CREATED = named("SmtpConfigCreated", message=TEXT, config_id=ID)
+_CERTIFICATE = named(
+    "Certificate", subject=TEXT, issuer=TEXT, expires_at=TIME, days_left={"type": "integer"}, tls=TEXT
 )
+CONFIG_TEST = named(
+    "SmtpConfigTest", ok=YES_NO, steps=STEPS, certificate=or_null(_CERTIFICATE),
+    capabilities=told({"type": "object", "additionalProperties": TEXT}, "what the server offers, with its parameters"),
+)  # fmt: skip
 
-# Inbound: camel case, times in ms since the epoch.
-MOMENT: Schema = {"type": "integer", "minimum": 0}
-CREDENTIAL = obj(
-    id=TEXT, kind={"type": "string", "enum": ["password", "oauth2"]}, createdAt=MOMENT, updatedAt=MOMENT
+SUPPRESSED = array(named("SuppressedRecipient", address=TEXT, reason=one_of(*REASONS), since=TIME))
+EMAIL_CREATED = Named("EmailCreated", with_more(
+    obj(message=TEXT, email_id=ID), suppressed=told(SUPPRESSED, "recipients that get no mail, where there are any")
+))  # fmt: skip
+EMAIL_SUMMARY = named(
+    "EmailSummary", id=ID, subject=TEXT, status=STATUS, priority=COUNT, retry_count=COUNT, created_at=TIME,
+    updated_at=TIME, error_message=or_null(TEXT),
+)  # fmt: skip
+_FOUND = named(
+    "FoundEmail", **EMAIL_SUMMARY["properties"], recipients=array(TEXT), smtp_config_id=or_null(ID),
+    tenant_id=or_null(TEXT), sent_at=or_null(TIME),
+)  # fmt: skip
+_RECIPIENT = named(
+    "RecipientState", "A recipient, and what became of the email there.",
+    address=TEXT, name=TEXT, kind=one_of("to", "cc", "bcc"), state=one_of(*RECIPIENT_STATES),
+    code=told(or_null(COUNT), "of the server's last reply"), reply=or_null(TEXT),
+)  # fmt: skip
+_ATTEMPT = named(
+    "Attempt", "One try to deliver it through one SMTP config.",
+    smtp_config=or_null(TEXT), smtp_config_id=ID, claimed_at=TIME,
+    handed_over_at=told(or_null(TIME), "when the final dot went out"), finished_at=TIME,
+    stage=told(TEXT, "how far the dialog came: `connect`, `banner`, … `dot`"), outcome=one_of(*OUTCOMES),
+    blame=one_of(*(str(one) for one in Blame)), code=or_null(COUNT), reply=or_null(TEXT),
+    replies=told(
+        array(named("RecipientReply", address=TEXT, verdict=TEXT, reply=or_null(TEXT))),
+        "by recipient, where they differ",
+    ),
+)  # fmt: skip
+EMAIL = named(
+    "Email", "All about an email.",
+    **EMAIL_SUMMARY["properties"], max_retries=told(or_null(COUNT), "null: as the relay is set"),
+    recipients=array(TEXT), cc=array(TEXT), bcc=array(TEXT), reply_to=array(TEXT),
+    sender=told(or_null(TEXT), "null while it is not settled which SMTP config carries it"), sender_name=or_null(TEXT),
+    smtp_config=told(or_null(TEXT), "the name of the one that carries it"),
+    smtp_config_id=told(or_null(ID), "the one that it is pinned to"), tenant_id=or_null(TEXT), user_id=or_null(TEXT),
+    message_id=TEXT, size=told(COUNT, "bytes"), tags=array(TEXT), metadata=or_null(Named("Metadata", ANY)),
+    on_unknown=one_of("resend", "hold"), has_content=told(YES_NO, "false once it was erased"),
+    send_at=told(or_null(TIME), "while it is scheduled"),
+    next_attempt_at=told(or_null(TIME), "while it waits for a retry"),
+    expires_at=or_null(TIME), sent_at=or_null(TIME), finished_at=or_null(TIME),
+    recipient_states=array(_RECIPIENT), attempts=array(_ATTEMPT),
+    attachments=array(named(
+        "EmailAttachment", filename=TEXT, content_type=TEXT, content_id=or_null(TEXT), size=COUNT
+    )),
+)  # fmt: skip
+EMAILS = named("EmailPage", emails=array(_FOUND), next_cursor=or_null(TEXT))
+EVENT = named(
+    "EmailEvent", "A line of an email's timeline.",
+    at=TIME, detail=TEXT,
+    type=told(TEXT, f"{_listed(EVENTS)} and others"),
+    smtp_config=or_null(TEXT), code=or_null(COUNT), reply=or_null(TEXT),
+)  # fmt: skip
+WHY = named(
+    "EmailReason", "The one reason that holds an email now.",
+    email_id=ID, status=STATUS, message=told(TEXT, "for people"),
+    reason=told(TEXT, f"for programs: {_listed(WAITS)}, or, of mail that waits no more, its status; more may come"),
+    config=or_null(TEXT), position=told(or_null(COUNT), "how many emails are ahead"),
+    until=told(or_null(TIME), "when what holds it ends"), expected_at=told(or_null(TIME), "when it should go"),
+)  # fmt: skip
+_RESULT = Named("BatchResult", with_more(
+    obj(index=COUNT), email_id=ID, suppressed=SUPPRESSED,
+    error=named("BatchError", code=TEXT, message=TEXT, field=or_null(TEXT)),
+), "`email_id` of what was taken, `error` of what was not.")  # fmt: skip
+BATCH = named("BatchResults", results=array(_RESULT), accepted=COUNT, rejected=COUNT)
+
+_PRIORITIES = named("CountsByPriority", **{str(priority): COUNT for priority in range(1, 6)})
+_RATES = named("Rates", "Emails a minute, over the last 1, 5 and 60 minutes.", **{
+    span: {"type": "number", "minimum": 0} for span in ("1m", "5m", "60m")
+})  # fmt: skip
+_USE = named(
+    "SmtpConfigUse", id=ID, name=TEXT, tenant_id=or_null(TEXT), active=YES_NO, unit=_UNIT, hour=_WINDOW, day=_WINDOW,
+    hold=or_null(TEXT), held_until=or_null(TIME), breaker_open=YES_NO, connections=COUNT,
+)  # fmt: skip
+_AGES = named(
+    "AgeTable", "Where mail piles up: a column an age, a row an SMTP config; the row of null is unpinned mail.",
+    columns=array(TEXT),
+    rows=array(named(
+        "AgeRow", smtp_config_id=or_null(ID), smtp_config=or_null(TEXT), total=COUNT, counts=array(COUNT)
+    )),
+)  # fmt: skip
+QUEUE = named(
+    "Queue", paused=YES_NO, counts=named("CountsByStatus", **dict.fromkeys(get_args(Status), COUNT)),
+    waiting=named("Waiting", queued=_PRIORITIES, retry=_PRIORITIES, scheduled=_PRIORITIES),
+    oldest_waiting_seconds=or_null(COUNT), configs=array(_USE), ages=_AGES,
+    rates_per_minute=named("RatesPerMinute", accepted=_RATES, sent=_RATES, failed=_RATES),
+)  # fmt: skip
+
+_ENVELOPE = named("Envelope", mail_from=TEXT, rcpt_tos=array(TEXT))
+CAUGHT = named(
+    "SandboxSummary", id=ID, received_at=TIME, envelope=_ENVELOPE, subject=TEXT, message_id=TEXT, size=COUNT
 )
-_ENCRYPTION: Schema = {"type": "string", "enum": ["tls", "starttls", "none"]}
-_SMTP = obj(
-    smtpConfigId=ID, hostname=TEXT, port=COUNT, encryption=_ENCRYPTION, verifyTls=YES_NO, username=or_null(TEXT),
-    hasPassword=YES_NO, displayName=TEXT, hourlyLimit=COUNT, dailyLimit=COUNT,
-)  # fmt: skip
-ACCOUNT = obj(
-    id=TEXT, tenantId=TEXT, userId=TEXT, accountName=TEXT, emailAddress=TEXT,
-    protocol={"type": "string", "enum": ["imap", "pop3"]}, hostname=TEXT, port=COUNT, encryption=_ENCRYPTION,
-    verifyTls=YES_NO, username=TEXT, credentialId=TEXT, isSyncEnabled=YES_NO, syncInterval=COUNT,
-    lastSyncAt=or_null(MOMENT), isSyncing=YES_NO, isEnabled=YES_NO,
-    sentCopy={"type": "string", "enum": ["auto", "always", "never"]},
-    state={"type": "string", "enum": ["active", "needs_credentials", "needs_reauth"]}, lastError=or_null(TEXT),
-    smtp=or_null(_SMTP), createdAt=MOMENT, updatedAt=MOMENT,
-)  # fmt: skip
-PAGINATION = obj(total=COUNT, limit=COUNT, offset=COUNT)
-_MAIL_CERTIFICATE = obj(subject=TEXT, issuer=TEXT, expiresAt=MOMENT, daysLeft={"type": "integer"}, tls=TEXT)
-ACCOUNT_TEST = obj(
-    success=YES_NO, protocol=TEXT, server=TEXT, message=TEXT, timestamp=MOMENT, folders=COUNT,
-    folderDetails=array(obj(name=TEXT, displayName=TEXT, type=TEXT, isSelectable=YES_NO, parent=or_null(TEXT))),
-    capabilities=array(TEXT), steps=array(obj(step=TEXT, ok=YES_NO, ms=COUNT, detail=TEXT)),
-    certificate=or_null(_MAIL_CERTIFICATE),
-)  # fmt: skip
-ACCOUNTS = obj(accounts=array(ACCOUNT), count=COUNT, pagination=PAGINATION)
+CAUGHT_WHOLE = Named("SandboxMessage", obj(
+    **CAUGHT["properties"], **{"from": TEXT}, to=TEXT, cc=TEXT, date=TEXT,
+    headers=told(array(array(TEXT)), "[name, value], in their order"), html=or_null(TEXT), text=or_null(TEXT),
+    attachments=array(named(
+        "SandboxAttachment", filename=TEXT, content_type=TEXT, content_id=or_null(TEXT), size=COUNT
+    )),
+))  # fmt: skip
+CLEARED = named("SandboxCleared", message=TEXT, deleted=COUNT)
 
-_ROLES = ["inbox", "sent", "drafts", "spam", "trash", "archive", "custom"]
-FOLDER = obj(
-    id=TEXT, accountId=TEXT, name=TEXT, displayName=TEXT, type={"type": "string", "enum": _ROLES},
-    parentId=or_null(TEXT), isSelectable=YES_NO, messageCount=COUNT, unreadCount=COUNT, syncedAt=or_null(MOMENT),
+SUPPRESSION = named(
+    "Suppression", address=TEXT, reason=one_of(*REASONS), detail=TEXT,
+    email_id=told(or_null(ID), "the email that it came of"), created_at=TIME,
 )  # fmt: skip
-FOLDERS = obj(folders=array(FOLDER), total=COUNT)
-MESSAGE_ITEM = obj(
-    id=TEXT, accountId=TEXT, folderId=TEXT, conversationId=TEXT, **{"from": TEXT}, fromName=TEXT, to=array(TEXT),
-    cc=array(TEXT), bcc=array(TEXT), subject=TEXT, preview=TEXT, isRead=YES_NO, isStarred=YES_NO, isSpam=YES_NO,
-    isDeleted=YES_NO, labels=array(TEXT), attachmentCount=COUNT, size=COUNT, sentAt=or_null(MOMENT),
-    receivedAt={"type": "integer"}, createdAt=MOMENT, updatedAt=MOMENT,
+SUPPRESSIONS = named("SuppressionPage", suppressions=array(SUPPRESSION), next_cursor=or_null(TEXT))
+IMPORTED = named(
+    "SuppressionImport", added=COUNT, present=told(COUNT, "were there already"), failed=COUNT,
+    rejected=array(named("RejectedLine", line=COUNT, message=TEXT)),
 )  # fmt: skip
-_LISTED = MESSAGE_ITEM | {"properties": MESSAGE_ITEM["properties"] | {
-    "conversation": obj(messageCount=COUNT, unreadCount=COUNT) | {"description": "with conversations=true"},
-}}  # fmt: skip
-MESSAGES = obj(
-    messages=array(_LISTED),
-    pagination=obj(total=or_null(COUNT), limit=COUNT, offset=COUNT, nextCursor=or_null(TEXT)),
-)
-_SNIPPET = TEXT | {"description": "html: escaped text, with <mark> around the words that were asked for"}
-_HIT = MESSAGE_ITEM | {
-    "properties": MESSAGE_ITEM["properties"] | {"snippet": _SNIPPET, "subjectSnippet": _SNIPPET}
-}
-FOUND_MESSAGES = obj(messages=array(_HIT), pagination=obj(limit=COUNT, nextCursor=or_null(TEXT)))
-_PEOPLE = array(obj(name=TEXT, email=TEXT))
-ATTACHMENT = obj(
-    id=TEXT, messageId=TEXT, filename=TEXT, mimeType=TEXT, size=COUNT, contentId=or_null(TEXT), isInline=YES_NO,
-    downloadUrl={"type": "string", "format": "uri-reference"},
-)  # fmt: skip
-MESSAGE_DETAIL = obj(
-    **MESSAGE_ITEM["properties"], hasBody=YES_NO, body=or_null(TEXT), bodyHtml=or_null(TEXT), blockedImages=COUNT,
-    messageId=or_null(TEXT), inReplyTo=or_null(TEXT), replyTo=array(TEXT),
-    people=obj(**{"from": _PEOPLE}, to=_PEOPLE, cc=_PEOPLE, bcc=_PEOPLE),
-    headers={"type": "object", "additionalProperties": TEXT}, attachments=array(ATTACHMENT),
-)  # fmt: skip
-_SYNC_STATE: Schema = {
-    "type": "string",
-    "enum": ["pending", "started", "success", "failure", "retry", "cancelled"],
-}
-SYNC_STARTED = obj(
-    taskId=TEXT, syncId=TEXT, accountId=TEXT, status=_SYNC_STATE, startedAt=MOMENT, estimatedCompletionAt=MOMENT,
-    message=TEXT, progressMessage=TEXT,
-)  # fmt: skip
-_SYNC_RESULT = obj(
-    messagesAdded=COUNT, messagesMoved=COUNT, messagesUpdated=COUNT, messagesRemoved=COUNT,
-    messagesQuarantined=COUNT, foldersSync=COUNT,
-)  # fmt: skip
-SYNC_TASK = obj(
-    taskId=TEXT, syncId=TEXT, accountId=TEXT, status=_SYNC_STATE, progress=COUNT, progressMessage=TEXT,
-    result=or_null(_SYNC_RESULT), error=or_null(TEXT), createdAt=MOMENT, startedAt=or_null(MOMENT),
-    finishedAt=or_null(MOMENT), estimatedCompletionAt=or_null(MOMENT),
-)  # fmt: skip
-QUARANTINED = obj(
-    messages=array(obj(folderId=ID, folder=TEXT, uid=COUNT, reason=TEXT, createdAt=MOMENT)), pagination=PAGINATION
-)  # fmt: skip
-
-SUPPRESSION = obj(
-    address=TEXT, reason={"type": "string", "enum": ["hard_bounce", "complaint", "manual"]}, detail=TEXT,
-    email_id=or_null(ID), created_at=TIME,
-)  # fmt: skip
-SUPPRESSIONS = obj(suppressions=array(SUPPRESSION), next_cursor=or_null(TEXT))
-IMPORTED = obj(added=COUNT, present=COUNT, failed=COUNT, rejected=array(obj(line=COUNT, message=TEXT)))

@@ -68,6 +68,6 @@ Base64 = Annotated[
 ]
 Whole = Annotated[int, BeforeValidator(whole)]  # in a query
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
-Limit = Annotated[int, BeforeValidator(whole), Field(ge=1, le=500)]
-Offset = Annotated[int, BeforeValidator(whole), Field(ge=0, le=2**63 - 1)]
+Limit = Annotated[int, Field(ge=1, le=500), BeforeValidator(whole)]
+Offset = Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(whole)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]

@@ -157,5 +157,5 @@ class SendDraftBody(Camel):
 
 class DraftsQuery(Query):
     accountId: AccountId | None = None  # noqa: N815 - as it stands in the URL
-    limit: Annotated[int, BeforeValidator(whole), Field(ge=1, le=1_000)] = 100
+    limit: Annotated[int, Field(ge=1, le=1_000), BeforeValidator(whole)] = 100
     offset: Offset = 0

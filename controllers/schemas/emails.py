@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    model_validator,
+)  # fmt: skip
+from pydantic.json_schema import JsonSchemaValue
 
 from controllers.schemas.common import Base64, Id, Limit, Offset, Query, Strict, Time, whole
 from services.search import Filters
@@ -121,15 +130,26 @@ class EmailBody(Strict):
         )
 
 
+class _Described:
+    """Read later, one by one, so that a wrong one does not hold up the others; but described as what it should be."""
+
+    def __get_pydantic_json_schema__(self, _: object, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(EmailBody.__pydantic_core_schema__)
+
+
 class BatchBody(Strict):
     """Each of `emails` is as in POST /api/emails. In `permissive` mode a wrong one does not hold up the others."""
 
-    emails: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_BATCH)]
+    emails: Annotated[
+        list[Annotated[dict[str, Any], _Described()]], Field(min_length=1, max_length=MAX_BATCH)
+    ]
     mode: Literal["permissive", "strict"] = "permissive"
 
 
 class PatchBody(Strict):
     """What to change of an email that waits. `smtp_config_id` null unpins it."""
+
+    model_config = ConfigDict(title="EmailChangesBody")
 
     priority: Priority | None = None
     send_at: Time | None = None
@@ -160,7 +180,7 @@ class SearchQuery(Query):
     recipient: AddressText | None = None
     since: Time | None = None
     until: Time | None = None
-    smtp_config_id: Annotated[int, BeforeValidator(whole), Field(ge=1, le=2**63 - 1)] | None = None
+    smtp_config_id: Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(whole)] | None = None
     ids: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}(,[0-9]{1,18}){0,499}$")] | None = Field(
         None, description="up to 500 ids, separated by commas"
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from controllers.schemas.accounts import Camel
-from controllers.schemas.common import Limit, Offset, Query, Whole
+from controllers.schemas.common import Limit, Offset, Query, Whole, whole
 from services.inbox import listing
 
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=3_000)]
-IdText = Annotated[Whole, Field(ge=1, le=2**63 - 1)]
+IdText = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(whole)]
 YesNo = Literal["true", "false"]
 
 
@@ -85,6 +85,8 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r
 
 class MessageChanges(Camel):
     """Only what is to change. `folderId` moves it, as does isSpam."""
+
+    model_config = ConfigDict(title="MessageChangesBody")
 
     is_read: bool | None = None
     is_starred: bool | None = None

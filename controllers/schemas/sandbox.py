@@ -11,6 +11,6 @@ from controllers.schemas.common import Limit, Query, whole
 
 class SandboxQuery(Query):
     limit: Limit = 50
-    before: Annotated[int, BeforeValidator(whole), Field(ge=1, le=2**62)] | None = Field(
+    before: Annotated[int, Field(ge=1, le=2**62), BeforeValidator(whole)] | None = Field(
         None, description="the id that the page before ended with"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from controllers.schemas.common import Limit, Name, Offset, Query, Strict
 from controllers.schemas.emails import AddressText
@@ -15,6 +15,7 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 Login = Annotated[str, StringConstraints(max_length=255)]
 Quota = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Display = Annotated[str, StringConstraints(max_length=255)]
+LimitUnit = Literal["messages", "recipients"]
 Provider = Literal[
     "gmail",
     "outlook",
@@ -42,7 +43,7 @@ class _Settings(Strict):
     active: bool | None = None
     daily_limit: Quota | None = Field(None, description="in any 24 hours; 0 or null: none")
     hourly_limit: Quota | None = Field(None, description="in any 60 minutes; 0 or null: none")
-    limit_unit: Literal["messages", "recipients"] | None = None
+    limit_unit: LimitUnit | None = None
     max_connections: Annotated[int, Field(ge=1, le=200)] | None = None
     max_messages_per_connection: Annotated[int, Field(ge=1, le=100_000)] | None = None
     weight: (
@@ -67,6 +68,8 @@ class _Settings(Strict):
 class NewConfigBody(_Settings):
     """An SMTP account. `provider` fills host, port, TLS and usual limits; what stands beside it wins."""
 
+    model_config = ConfigDict(title="NewSmtpConfigBody")
+
     provider: Provider | None = None
     name: Name
     email_address: AddressText
@@ -76,6 +79,8 @@ class NewConfigBody(_Settings):
 
 class ConfigChangesBody(_Settings):
     """Only what is to change. A new host, port, TLS mode or username clears the password, unless one comes along."""
+
+    model_config = ConfigDict(title="SmtpConfigChangesBody")
 
     name: Name | None = None
     email_address: AddressText | None = None
@@ -91,6 +96,7 @@ class ConfigChangesBody(_Settings):
 
 class TestBody(Strict):
     __test__ = False  # no test case
+    model_config = ConfigDict(title="SmtpConfigTestBody")
 
     send_to: AddressText | None = Field(
         None, description="also send a test email there; it counts against the limits"
