@@ -59,6 +59,20 @@ def parse_address(text: str) -> Address:
         raise _error(str(error), text) from None
 
 
+def split_list(text: str) -> list[str]:
+    """As people write several into one field: parted by commas, semicolons or lines, but not within quotes."""
+    parts: list[list[str]] = [[]]
+    quoted = escaped = False
+    for char in text:
+        if char in ",;\r\n" and not quoted:
+            parts.append([])
+            continue
+        parts[-1].append(char)
+        quoted ^= char == '"' and not escaped
+        escaped = char == "\\" and quoted and not escaped
+    return [found for one in parts if (found := "".join(one).strip())]
+
+
 def needs_smtputf8(email: str) -> bool:
     """Whether only a server with SMTPUTF8 (RFC 6531) can take this address."""
     return not email.rpartition("@")[0].isascii()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controllers.pages import (  # noqa: F401 - each routes its pages
     audit,
+    compose,
     email,
     emails,
     keys,
@@ -15,5 +16,6 @@ from controllers.pages import (  # noqa: F401 - each routes its pages
     smtp_configs,
     suppressions,
     users,
+    welcome,
 )
 from controllers.pages.frame import bp as bp

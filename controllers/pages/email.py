@@ -76,7 +76,7 @@ def update_email(visit: Visit, email_id: int) -> Done:
     pin = asked.get("pin")
     changes = actions.Patch(
         priority=_number("priority", asked["priority"]) if "priority" in asked else None,
-        send_at=_time(asked["send_at"]) if "send_at" in asked else None,
+        send_at=moment("send_at", asked["send_at"]) if "send_at" in asked else None,
         smtp_config_id=actions.UNSET if pin is None else None if pin == "none" else _number("pin", pin),
     )
     if changes.priority is not None and not 1 <= changes.priority <= 5:
@@ -101,10 +101,10 @@ def _number(name: str, text: str) -> int:
     return int(text)
 
 
-def _time(text: str) -> int:
-    """A day and time as the browser's field gives it: in UTC, unless static/times.js has added its zone."""
+def moment(name: str, text: str) -> int:
+    """A day and time as the browser's field gives it: in UTC, unless static/pages.js has added its zone. ms."""
     try:
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidInputError.of([FieldError("send_at", "must be a day and a time")]) from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        raise InvalidInputError.of([FieldError(name, "must be a day and a time")]) from None
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)

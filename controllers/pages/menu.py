@@ -17,6 +17,7 @@ class Section(NamedTuple):
 SECTIONS = {
     "": [
         Section("Overview", "/overview", "speedometer2"),
+        Section("Send", "/compose", "pencil", Role.OPERATOR),
         Section("Emails", "/emails", "envelope"),
         Section("SMTP configs", "/smtp-configs", "send"),
         Section("Suppressions", "/suppressions", "slash-circle"),

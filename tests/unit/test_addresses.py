@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils.addresses import Address, AddressError, domain_of, envelope, needs_smtputf8, parse_address
+from utils.addresses import (
+    Address,
+    AddressError,
+    domain_of,
+    envelope,
+    needs_smtputf8,
+    parse_address,
+    split_list,
+)
 
 UNHURRIED = settings(deadline=None)  # a busy machine may stall any example
 ATOM = st.text("abcXYZ019!#$%&'*+-/=?^_`{|}~", min_size=1, max_size=12)
@@ -160,3 +168,18 @@ def test_the_envelope_is_utf8_when_the_local_part_needs_it() -> None:
 def test_the_domain_is_in_lower_case_a_labels() -> None:
     assert domain_of("ann@Bücher.Example") == "xn--bcher-kva.example"
     assert domain_of('"a b"@EXAMPLE.com') == "example.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            '"Doe, Jo" <jo@x.example>, b@y.example; c@z.example\nd@e.example,,',
+            ['"Doe, Jo" <jo@x.example>', "b@y.example", "c@z.example", "d@e.example"],
+        ),
+        ('"a \\" b, c" <q@x.example>, r@x.example', ['"a \\" b, c" <q@x.example>', "r@x.example"]),
+        ("  ", []),
+    ],
+)
+def test_several_in_one_field_are_parted_but_not_within_quotes(text: str, parts: list[str]) -> None:
+    assert split_list(text) == parts
