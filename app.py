@@ -27,7 +27,12 @@ def create_app(settings: config.Settings | None = None) -> APIFlask:
     app = APIFlask("mailferry", root_path=str(config.ROOT))
     app.secret_key = settings.secret_key
     app.extensions["mailferry"] = relay
-    controllers.register(app, cors_origins=settings.cors_origins, trusted_proxies=settings.trusted_proxies)
+    controllers.register(
+        app,
+        cors_origins=settings.cors_origins,
+        trusted_proxies=settings.trusted_proxies,
+        streams=max(1, settings.web_threads // 4),
+    )
     return app
 
 
@@ -48,7 +53,7 @@ def bind(settings: config.Settings) -> Relay:
     logs.mask([config.password_in(settings.database_url)])
     models.bind(settings.database)
     vault, signer = Vault(list(settings.credentials_key)), Signer(settings.secret_key, "message-id")
-    return Relay(policy_of(settings), vault, signer, wake=models.announce)
+    return Relay(policy_of(settings), vault, signer, wake=models.announce, described=settings.explained())
 
 
 def policy_of(settings: config.Settings) -> Policy:

@@ -205,10 +205,31 @@ class Settings:
             return (ROOT / self.database_url.removeprefix("sqlite:///")).resolve()
         return self.data_dir / "mailferry.db"
 
+    def explained(self) -> list[dict[str, Any]]:
+        """The same for people: name, value, why, and whether it differs from the default."""
+        values, told = self.describe(), []
+        for one in fields(self):
+            name, default = one.name.upper(), one.metadata["default"]
+            changed = default is not None and getattr(self, one.name) != one.metadata["parse"](default)
+            told.append(
+                {"name": name, "value": _shown(values[name]), "why": one.metadata["why"], "changed": changed}
+            )
+        return told
+
     def describe(self) -> dict[str, Any]:
         """Settings in force, secrets masked."""
         shown = {one.name.upper(): getattr(self, one.name) for one in fields(self)}
         return shown | dict.fromkeys(SECRETS, "(set)") | {"DATABASE_URL": without_password(self.database_url)}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return (
+        ", ".join(f"{one}={rate}" for one, rate in value.items()) if isinstance(value, dict) else str(value)
+    )
 
 
 def from_env(env: Mapping[str, str]) -> Settings:

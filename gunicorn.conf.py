@@ -149,6 +149,7 @@ def post_worker_init(worker: Any) -> None:
     if not database.shared:  # a server far away, or gone, must not make the loop wait
         worker.quick = QUICK
     engine = Engine(relay, workers=settings.queue_workers, lease_seconds=settings.lease_seconds)
+    relay.stopping = lambda: not worker.alive
     engine.on_lost = lambda: os.kill(os.getpid(), signal.SIGTERM)
     server = SandboxServer(relay.policy)
     if relay.policy.sandbox_port is not None:

@@ -67,8 +67,13 @@ class AddressConverter(BaseConverter):
     part_isolating = False
 
 
-def register(app: APIFlask, *, cors_origins: tuple[str, ...] = (), trusted_proxies: int = 0) -> None:
-    """Give `app` all routes. It needs a secret key, and the relay in `extensions["mailferry"]`."""
+def register(
+    app: APIFlask, *, cors_origins: tuple[str, ...] = (), trusted_proxies: int = 0, streams: int = 2
+) -> None:
+    """Give `app` all routes. It needs a secret key, and the relay in `extensions["mailferry"]`.
+
+    `streams`: how many browsers may hold a thread of this process to be told what happens.
+    """
     relay: Relay = app.extensions["mailferry"]
     app.extensions["mailferry.limits"] = RateLimits(relay.policy.rate_limits)
     app.config["MAX_CONTENT_LENGTH"] = 2 * relay.policy.max_message_bytes
@@ -83,6 +88,7 @@ def register(app: APIFlask, *, cors_origins: tuple[str, ...] = (), trusted_proxi
     app.before_request(deny_undeclared(app))
     hooks.register(app, cors_origins)
     sessions.register(app)
+    pages.live.register(app, streams)
     Bootstrap5(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

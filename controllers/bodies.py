@@ -46,7 +46,7 @@ def read_json(request: Request) -> Any:
         message = f"is not JSON: {exc.msg} at line {exc.lineno}, column {exc.colno}"
         raise _refused("body", message, "MALFORMED_JSON") from None
     if "\\u0000" in text:  # raw ones are no JSON; only an escaped one gets this far
-        _refuse_nul(value)
+        refuse_nul(value)
     return value
 
 
@@ -138,7 +138,7 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _refuse_nul(value: Any) -> None:
+def refuse_nul(value: Any) -> None:
     """SQLite, C libraries and mail headers each cut a text at another NUL."""
     places = [
         FieldError(place or "body", "holds a NUL character", "INVALID_CHARACTER")

@@ -20,6 +20,7 @@ from controllers.auth import authenticate
 from controllers.bodies import has_body, read_nothing, read_object
 from controllers.errors import rate_headers
 from controllers.queries import read_no_query, read_query
+from services import audit
 from services.principal import Principal, Scope
 from services.rate_limits import RateLimits, Room
 from services.relay import Relay
@@ -59,6 +60,7 @@ class Operation:
     raw_content: str = ""  # the type of a body that is no JSON, which the handler reads itself
     headers: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the request: name → JSON schema
     content_type: str = "application/json"  # of the answer
+    audited: bool = True  # if it changes something and needs the scope admin
     sets: tuple[str, ...] = ()  # headers of the answer
     form: dict[str, Any] | None = None  # JSON schema of a multipart/form-data body that is taken as well
 
@@ -87,6 +89,8 @@ def operation(bp: APIBlueprint, method: str, rule: str, about: Operation) -> Cal
             room = None if open_to_all else _admit(call, about, extensions["mailferry.limits"])
             _read(call, about)
             response = answered(handler(call, **path))
+            if about.audited and about.scope == Scope.ADMIN and method != "GET":
+                _note(call, about.id, path)
             if room is not None:
                 rate_headers(response, room.limit, room.remaining, room.reset)
             return response
@@ -145,6 +149,13 @@ def _admit(call: Call, about: Operation, limits: RateLimits) -> Room | None:
         call.who.require_user()
     call.who.require(about.scope)
     return limits.check(call.who, about.group, call.now)
+
+
+def _note(call: Call, name: str, path: dict[str, Any]) -> None:
+    """What changes how the relay works goes into the audit log."""
+    actor = audit.Actor(call.who.label, call.who.tenant, call.request.remote_addr or "")
+    fields = call.body.model_dump(mode="json", exclude_unset=True) if isinstance(call.body, BaseModel) else {}
+    audit.note(actor, name, " ".join(str(one) for one in path.values()), fields, call.now)
 
 
 def _read(call: Call, about: Operation) -> None:

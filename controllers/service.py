@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response
+from flask import Response, redirect
 
 from controllers.operation import Call, Operation, operation
+from controllers.pages.login import HOME
 from controllers.schemas import answers as says
 from services import health_checks, metrics
 from services.principal import Scope
@@ -22,7 +23,9 @@ NAME = "mailferry"
     "get_service", "What this is", TAG, None,
     {200: ("The service", says.SERVICE)},
 ))  # fmt: skip
-def about(call: Call) -> dict[str, Any]:
+def about(call: Call) -> Any:
+    if "text/html" in call.request.headers.get("Accept", ""):
+        return redirect(HOME)  # a browser
     return {
         "service": NAME, "description": "A queue-driven outbound mail relay", "docs": "/docs",
         "openapi": "/openapi.json", "health": "/health",

@@ -1,26 +1,21 @@
-"""The browser's session: a signed cookie that says which key logged in, and since when."""
+"""The browser's session: a cookie, signed by Flask, with a token that the database knows and the forms' CSRF mark."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
 
-from flask import Flask, Request, current_app, redirect, request, session, url_for
+from flask import Flask, Request, current_app, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
-from controllers.access import declared
 from controllers.auth import MASTER, principal_of_key
-from services import keys
-from services.errors import ForbiddenError
-from services.principal import Principal, Scope
+from services import browser_sessions, keys, users
+from services.errors import ForbiddenError, NotFoundError
+from services.principal import Principal
 from services.relay import Policy, Relay
-from utils.clock import HOUR, now_ms
+from services.roles import SCOPES, Role
+from utils.clock import now_ms
 from utils.crypto import same
-
-LIFETIME = 12 * HOUR
 
 
 class Sessions(SecureCookieSessionInterface):
@@ -47,30 +42,36 @@ def register(app: Flask) -> None:
     )  # fmt: skip
 
 
-def log_in(policy: Policy, secret: str, now: int) -> bool:
-    """Start a session afresh, so that nothing which was planted before the login outlives it."""
+def log_in_by_key(policy: Policy, secret: str, now: int) -> bool:
     who = principal_of_key(policy, secret, now)
     if who is None:
         return False
-    session.clear()
-    session["key"] = who.key_id if who.key_id is not None else _mark(policy)
-    session["until"] = now + LIFETIME
+    _begin(f"key:{who.key_id}" if who.key_id is not None else f"master:{_mark(policy)}", now)
+    return True
+
+
+def log_in_by_name(name: str, password: str, now: int) -> bool:
+    user_id = users.authenticate(name, password, now)
+    if user_id is None:
+        return False
+    _begin(users.subject_of(user_id), now)
     return True
 
 
 def log_out() -> None:
+    if token := session.get("token"):
+        browser_sessions.end(str(token))
     session.clear()
 
 
 def current() -> Principal | None:
-    """Who is logged in: asked of the database each time, so that a revoked key ends its sessions too."""
-    key, until = session.get("key"), session.get("until", 0)
-    if key is None or until <= now_ms():
-        return None
-    relay: Relay = current_app.extensions["mailferry"]
-    if isinstance(key, int):
-        return keys.by_id(key)
-    return MASTER if same(str(key), _mark(relay.policy)) else None
+    """Who is signed in: asked of the database for each request, so that what is revoked ends its sessions too."""
+    if "who" not in g:
+        token, now = session.get("token"), now_ms()
+        subject = browser_sessions.subject_of(str(token), now) if token else None
+        g.who = _principal(subject, now) if subject else None
+    who: Principal | None = g.who
+    return who
 
 
 def csrf_token() -> str:
@@ -86,21 +87,31 @@ def check_csrf() -> None:
         raise ForbiddenError("the form is out of date: go back, load the page again, and repeat", code="CSRF")
 
 
-def service_page(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A page for service admins; others are led to the login."""
+def _begin(subject: str, now: int) -> None:
+    """Afresh, so that nothing which was planted before the login outlives it."""
+    log_out()
+    g.pop("who", None)
+    agent = request.headers.get("User-Agent", "")
+    session["token"] = browser_sessions.begin(subject, request.remote_addr or "", agent, now)
 
-    @wraps(view)
-    def guarded(**path: Any) -> Any:
-        who = current()
-        if who is None:
-            return redirect(url_for("pages.login", next=request.path))
-        who.require_service()
-        who.require(Scope.ADMIN)
-        if request.method == "POST":
-            check_csrf()
-        return view(**path)
 
-    return declared(guarded, "session")
+def _principal(subject: str, now: int) -> Principal | None:
+    kind, _, name = subject.partition(":")
+    if kind == "key":
+        return keys.by_id(int(name))
+    if kind == "user":
+        return _of_user(int(name), now)
+    relay: Relay = current_app.extensions["mailferry"]
+    return MASTER if same(name, _mark(relay.policy)) else None
+
+
+def _of_user(user_id: int, now: int) -> Principal | None:
+    try:
+        user = users.find(user_id)
+    except NotFoundError:
+        return None
+    users.seen(user, now)
+    return Principal(None, user.name, service=True, tenant="", user="", scopes=SCOPES[Role(user.role)])
 
 
 def _mark(policy: Policy) -> str:

@@ -13,7 +13,8 @@ from models.composition import Draft, SentCopy, Suppression, Upload
 from models.database import QueueDatabase, Table, database
 from models.email import Attachment, Attempt, Blob, Content, Email, Event, Idempotency, Recipient, Tag
 from models.inbox import Folder, Letter, Message, Part, Quarantined, ThreadKey
-from models.service import ApiKey, Instance, Leader, SandboxMessage, Switch, Total
+from models.people import AuditEntry, BrowserSession, User
+from models.service import ApiKey, Instance, Leader, Minute, SandboxMessage, Switch, Total
 from models.smtp_config import Health, Lane, Route, Slot, SmtpConfig, Usage
 from utils.clock import keep_to, monotonic
 
@@ -22,9 +23,10 @@ log = logging.getLogger(__name__)
 TABLES: tuple[type[Table], ...] = (
     Email, Content, Recipient, Tag, Blob, Attachment, Attempt, Event, Idempotency,
     SmtpConfig, Health, Slot, Usage, Lane, Route,
-    Instance, Leader, Switch, ApiKey, SandboxMessage, Total,
+    Instance, Leader, Switch, ApiKey, SandboxMessage, Total, Minute,
     Credential, Account, SyncTask, Folder, Letter, ThreadKey, Message, Part, Quarantined,
     Draft, Upload, SentCopy, Suppression,
+    User, BrowserSession, AuditEntry,
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from peewee import BigIntegerField, BlobField, IntegerField, JSONField, TextField
+from peewee import BigIntegerField, BlobField, CompositeKey, IntegerField, JSONField, TextField
 
 from models.database import Table
 from models.fields import IdField
@@ -90,3 +90,16 @@ class Total(Table):
 
     class Meta:
         table_name = "totals"
+
+
+class Minute(Table):
+    """How often something happened in a minute of the epoch; kept for the charts."""
+
+    minute = IntegerField()
+    what = TextField()  # `accepted`, or how an email ended
+    number = IntegerField()
+
+    class Meta:
+        table_name = "minutes"
+        primary_key = CompositeKey("minute", "what")
+        without_rowid = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +29,8 @@ _STEPS = {Stage.STARTTLS: "tls", Stage.BANNER: "banner", Stage.EHLO: "ehlo", Sta
 class Steps:
     """What was tried, in order, and how long each took."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[dict[str, Any]], None] = lambda step: None) -> None:
+        self._told = told
         self.done: list[dict[str, Any]] = []
         self._since = monotonic()
 
@@ -41,18 +43,24 @@ class Steps:
     def _add(self, name: str, ok: bool, detail: str) -> None:
         now = monotonic()
         self.done.append({"step": name, "ok": ok, "ms": round((now - self._since) * 1_000), "detail": detail})
+        self._told(self.done[-1])
         self._since = now
 
 
 def run_test(
-    relay: Relay, config: SmtpConfig, send_to: str | None, now: int, password: str | None = None
+    relay: Relay,
+    config: SmtpConfig,
+    send_to: str | None,
+    now: int,
+    password: str | None = None,
+    told: Callable[[dict[str, Any]], None] = lambda step: None,
 ) -> dict[str, Any]:
     """{ok, steps: [{step, ok, ms, detail}], capabilities, certificate}. A failed step ends it.
 
-    `password`: to try instead of the stored one.
+    `password`: to try instead of the stored one. `told` hears of each step when it is done.
     """
-    recipient = _recipient(send_to)
-    steps = Steps()
+    recipient = check_recipient(send_to)
+    steps = Steps(told)
     capabilities: dict[str, str] = {}
     certificate = None
     try:
@@ -76,7 +84,8 @@ def run_test(
     }
 
 
-def _recipient(text: str | None) -> Address | None:
+def check_recipient(text: str | None) -> Address | None:
+    """InvalidInputError when it is no address."""
     try:
         return parse_address(text) if text else None
     except AddressError as exc:

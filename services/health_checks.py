@@ -79,3 +79,8 @@ def _configs() -> Check:
     found = row("SELECT count(*) FROM smtp_configs WHERE active")
     active = int(found[0]) if found else 0
     return {"ok": active > 0, "detail": f"{active} active"}
+
+
+def damaged() -> bool:
+    """Whether this process has met damage in the database."""
+    return database.obj in _damaged

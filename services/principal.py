@@ -31,6 +31,11 @@ class Principal:
     rate_limit: int | None = None  # requests a minute
 
     @property
+    def label(self) -> str:
+        """As the audit log names it."""
+        return self.name if self.key_id is None else f"key {self.key_id} {self.name}"
+
+    @property
     def visible_tenant(self) -> str | None:
         """What to filter by; None sees everything."""
         return None if self.service and not self.tenant else self.tenant

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from utils.crypto import Signer, Vault
 
@@ -41,6 +42,10 @@ class Relay:
     wake: Callable[[], None] = lambda: None  # there may be something to deliver: set by the workers
     alive: Callable[[], bool] = lambda: False  # whether this process delivers: the same
     delivering: Callable[[], bool] = lambda: False  # whether mail is on its way just now: the same
+    described: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # settings in force: name, value, why, changed
+    stopping: Callable[[], bool] = lambda: False  # whether this process is told to stop: set by the server
     accept_ms: deque[int] = field(
         default_factory=lambda: deque(maxlen=100_000)
     )  # until they are added to the totals

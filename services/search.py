@@ -16,6 +16,7 @@ from services.errors import FieldError, InvalidInputError
 from services.reading import MAX_ID
 from utils.clock import HOUR, iso, iso_or_none
 
+STATES = tuple(State)
 # Ids follow created_at, but for clocks that were set back: allow for that much.
 CLOCK_SLACK = HOUR
 
@@ -67,6 +68,13 @@ def by_status(tenant: str | None, status: str, limit: int, offset: int) -> list[
         "error_message",
     )
     return [{name: item[name] for name in names} for item in _items(ids)]
+
+
+def oldest(tenant: str | None, status: str) -> int | None:
+    """Of the emails in a state, the one that was accepted first."""
+    mine, params = ("", []) if tenant is None else ("AND tenant = ?", [tenant])
+    found = row(f"SELECT min(id) FROM emails WHERE state = ? {mine}", status, *params)
+    return int(found[0]) if found and found[0] is not None else None
 
 
 def first_id_at(at: int) -> int:

@@ -19,10 +19,16 @@ DELIVERY_BOUNDS = (
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000, 14_400_000, 86_400_000,
 )  # fmt: skip
 STEP = 10_000  # rows a look
+_ENDED = (State.SENT, State.FAILED)
+SHOWN_EVENTS = ("unknown", "bounced", "complained")  # in the charts, beside how emails ended
 
 _ADD = (
     "INSERT INTO totals (name, value) VALUES (?, ?)"
     " ON CONFLICT (name) DO UPDATE SET value = totals.value + excluded.value"
+)
+_ADD_MINUTE = (
+    "INSERT INTO minutes (minute, what, number) VALUES (?, ?, ?)"
+    " ON CONFLICT (minute, what) DO UPDATE SET number = minutes.number + excluded.number"
 )
 
 
@@ -42,13 +48,13 @@ def flush(accept_ms: deque[int]) -> None:
         accept_ms.popleft()
 
 
-def last_ids() -> tuple[int, int]:
-    """The newest attempt and event that are stored."""
-    return _newest("attempts"), _newest("events")
+def last_ids() -> tuple[int, int, int]:
+    """The newest attempt, event and email that are stored."""
+    return _newest("attempts"), _newest("events"), _newest("emails")
 
 
-def count(attempt_id: int, event_id: int) -> None:
-    """Count attempts and events up to these ids that were not counted yet.
+def count(attempt_id: int, event_id: int, email_id: int) -> None:
+    """Count attempts, events and emails up to these ids that were not counted yet.
 
     Hand in what `last_ids` gave a moment ago: where several processes write, a number may be taken a little before its
     row can be seen.
@@ -56,6 +62,8 @@ def count(attempt_id: int, event_id: int) -> None:
     while _count_attempts(attempt_id):
         pass
     while _count_events(event_id):
+        pass
+    while _count_emails(email_id):
         pass
 
 
@@ -65,14 +73,17 @@ def _count_attempts(up_to: int) -> bool:
     if start >= end:
         return False
     new = rows(
-        "SELECT a.outcome, e.state, e.finished_at - e.due_at FROM attempts a LEFT JOIN emails e"
+        "SELECT a.outcome, e.state, e.finished_at - e.due_at, a.finished_at / 60000 FROM attempts a LEFT JOIN emails e"
         " ON e.id = a.email_id AND e.finished_at = a.finished_at WHERE a.id > ? AND a.id <= ?",
         start, end,
     )  # fmt: skip
-    found = _histogram("delivery", [took for _, state, took in new if state == State.SENT], DELIVERY_BOUNDS)
-    found.update(f"attempts/{outcome}" for outcome, _, _ in new)
-    found.update(f"ended/{state}" for _, state, _ in new if state in (State.SENT, State.FAILED))
-    return _counted("attempts", start, end, found)
+    found = _histogram(
+        "delivery", [took for _, state, took, _ in new if state == State.SENT], DELIVERY_BOUNDS
+    )
+    found.update(f"attempts/{outcome}" for outcome, _, _, _ in new)
+    ended = [(minute, str(state)) for _, state, _, minute in new if state in _ENDED]
+    found.update(f"ended/{state}" for _, state in ended)
+    return _counted("attempts", start, end, found, Counter(ended))
 
 
 def _count_events(up_to: int) -> bool:
@@ -80,17 +91,32 @@ def _count_events(up_to: int) -> bool:
     start, end = _next("events", up_to)
     if start >= end:
         return False
-    found = Counter[str]()
-    for kind, state, number in rows(
-        "SELECT v.type, e.state, count(*) FROM events v LEFT JOIN emails e ON e.id = v.email_id"
+    found, minutes = Counter[str](), Counter[tuple[int, str]]()
+    for kind, state, minute, number in rows(
+        "SELECT v.type, e.state, v.at / 60000, count(*) FROM events v LEFT JOIN emails e ON e.id = v.email_id"
         " AND e.finished_at = v.at AND v.type IN ('expired', 'resolved', 'late_reply')"
-        " WHERE v.id > ? AND v.id <= ? GROUP BY v.type, e.state",
+        " WHERE v.id > ? AND v.id <= ? GROUP BY 1, 2, 3",
         start, end,
     ):  # fmt: skip
         found[f"events/{kind}"] += number
-        if state in (State.SENT, State.FAILED):
+        if state in _ENDED:
             found[f"ended/{state}"] += number
-    return _counted("events", start, end, found)
+            minutes[minute, str(state)] += number
+        elif kind in SHOWN_EVENTS:
+            minutes[minute, kind] += number
+    return _counted("events", start, end, found, minutes)
+
+
+def _count_emails(up_to: int) -> bool:
+    """Only for the charts."""
+    start, end = _next("emails", up_to)
+    if start >= end:
+        return False
+    new = rows(
+        "SELECT created_at / 60000, count(*) FROM emails WHERE id > ? AND id <= ? GROUP BY 1", start, end
+    )
+    minutes = Counter({(minute, "accepted"): number for minute, number in new})
+    return _counted("emails", start, end, Counter(), minutes)
 
 
 def _next(table: str, up_to: int) -> tuple[int, int]:
@@ -99,13 +125,16 @@ def _next(table: str, up_to: int) -> tuple[int, int]:
     return start, min(up_to, start + STEP)
 
 
-def _counted(table: str, start: int, end: int, found: Counter[str]) -> bool:
+def _counted(
+    table: str, start: int, end: int, found: Counter[str], minutes: Counter[tuple[int, str]]
+) -> bool:
     """Add what was found, unless another leader was faster."""
 
     def job() -> bool:
         if _next(table, end)[0] != start:
             return False
         _add(found + Counter({f"{table}_counted": end - start}))
+        run_many(_ADD_MINUTE, sorted((minute, what, number) for (minute, what), number in minutes.items()))
         return True
 
     return write(job)

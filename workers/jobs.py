@@ -12,7 +12,7 @@ from collections.abc import Callable
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from models.database import FOR_KEY_SHARE, row, run, write
-from services import account_smtp, expire, promote, retention, tallies
+from services import account_smtp, audit, browser_sessions, expire, history, promote, retention, tallies
 from services.composing import drafts, uploads
 from services.relay import Relay
 from services.sync import purge
@@ -33,7 +33,7 @@ class Jobs:
         self._wake = wake
         self._scheduler: BackgroundScheduler | None = None
         self._stopping = False
-        self._seen = (0, 0)
+        self._seen = (0, 0, 0)
 
     def tick(self) -> None:
         """Call about once a second."""
@@ -103,6 +103,9 @@ class Jobs:
             account_smtp.prune,
             lambda: uploads.prune(now_ms()),
             drafts.prune,
+            lambda: browser_sessions.prune(now_ms()),
+            lambda: audit.prune(now_ms()),
+            lambda: history.prune(now_ms()),
         )
         for step in steps:
             if self._stopping:

@@ -18,6 +18,7 @@ from controllers.cli import (
     send,
     suppressions,
     unknown,
+    users,
 )
 from controllers.cli.context import CliContext, Session, SettingsError, pass_session
 from services import outage
@@ -46,8 +47,7 @@ def serve(session: Session) -> None:
 
 for command in (
     keys.group, configs.group, accounts.group, send.send, queue.queue, emails.email, unknown.group, suppressions.group,
-    doctor.doctor,
-    backup.backup, backup.verify, backup.restore,
+    users.group, doctor.doctor, backup.backup, backup.verify, backup.restore,
 ):  # fmt: skip
     cli.add_command(command)
 

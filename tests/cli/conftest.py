@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -29,7 +30,9 @@ class Result:
 class CommandLine:
     """`python app.py …` in this process: the real composition root over a folder of its own."""
 
-    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self, folder: Path, capture: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         self.env = {
             "DATA_DIR": str(folder / "data"),
             "CREDENTIALS_KEY": new_fernet_key(),
@@ -43,13 +46,17 @@ class CommandLine:
         self.env_file = folder / ".env"
         self.served = 0
         self._capture = capture
+        self._monkeypatch = monkeypatch
 
     @property
     def data_dir(self) -> Path:
         return Path(self.env["DATA_DIR"])
 
-    def __call__(self, *argv: str) -> Result:
+    def __call__(self, *argv: str, piped: str = "") -> Result:
         import app
+
+        if piped:
+            self._monkeypatch.setattr("sys.stdin", io.StringIO(piped))
 
         def serve() -> None:
             self.served += 1
@@ -68,9 +75,11 @@ class CommandLine:
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CommandLine]:
+def run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CommandLine]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    yield CommandLine(tmp_path, capsys)
+    yield CommandLine(tmp_path, capsys, monkeypatch)
     root.handlers[:], root.level = handlers, level
     databases.close()

@@ -9,7 +9,8 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from controllers.pages import _local
+from controllers.pages.frame import local
+from models.people import BrowserSession
 from models.service import ApiKey
 from services import sandbox
 from services.principal import Scope
@@ -47,7 +48,7 @@ def caught(app: APIFlask) -> int:
 def test_a_key_is_traded_for_a_session(client: FlaskClient) -> None:
     assert client.get("/sandbox").location == "/login?next=/sandbox"
     response = log_in(client)
-    assert (response.status_code, response.location) == (303, "/sandbox")
+    assert (response.status_code, response.location) == (303, "/overview")
     cookie = response.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
@@ -99,10 +100,26 @@ def test_a_session_ends_with_its_key(app: APIFlask, client: FlaskClient) -> None
 
 def test_a_session_ends_by_age(client: FlaskClient) -> None:
     log_in(client)
-    with client.session_transaction() as session:
-        assert session["until"] - now_ms() <= 12 * HOUR
-        session["until"] = now_ms() - 1
+    assert BrowserSession.get().expires_at - now_ms() <= 12 * HOUR
+    BrowserSession.update(expires_at=now_ms() - 1).execute()
     assert client.get("/sandbox").status_code == 302
+
+
+def test_a_copied_cookie_is_worth_nothing_after_the_logout(app: APIFlask, client: FlaskClient) -> None:
+    log_in(client)
+    thief, cookie = app.test_client(), client.get_cookie("mailferry")
+    assert cookie
+    thief.set_cookie("mailferry", cookie.value)
+    assert thief.get("/sandbox").status_code == 200
+    client.post("/logout", data={"csrf": csrf_of(client.get("/sandbox"))})
+    assert thief.get("/sandbox").status_code == 302
+
+
+def test_the_database_holds_no_token_that_opens_a_session(client: FlaskClient) -> None:
+    log_in(client)
+    with client.session_transaction() as session:
+        token = session["token"].encode()
+    assert token not in bytes(BrowserSession.get().sha256)
 
 
 def test_another_master_key_ends_sessions_of_the_old(tmp_path: Path) -> None:
@@ -117,8 +134,10 @@ def test_another_master_key_ends_sessions_of_the_old(tmp_path: Path) -> None:
         assert client.get("/sandbox").status_code == 302
 
 
-@pytest.mark.parametrize(("tenant", "scope"), [("tenant-a", Scope.ADMIN), ("", Scope.READ)])
-def test_the_sandbox_is_for_service_admins(client: FlaskClient, tenant: str, scope: Scope) -> None:
+@pytest.mark.parametrize(("tenant", "scope"), [("tenant-a", Scope.ADMIN), ("", Scope.SEND)])
+def test_pages_are_for_people_of_the_service_who_may_read(
+    client: FlaskClient, tenant: str, scope: Scope
+) -> None:
     log_in(client, new_key(tenant, scope))
     response = client.get("/sandbox")
     assert response.status_code == 403
@@ -135,7 +154,7 @@ def test_a_session_opens_no_api(client: FlaskClient) -> None:
 )
 def test_a_login_never_leads_to_another_site(app: APIFlask, target: str) -> None:
     with app.test_request_context():
-        assert _local(target) == "/sandbox"
+        assert local(target, "/overview") == "/overview"
 
 
 def test_an_empty_sandbox_teaches_what_to_do(client: FlaskClient) -> None:

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models import Attempt, Email
 from models.database import write
-from services import actions, expire, metrics, tallies
+from services import actions, expire, history, metrics, tallies
 from services.relay import Relay
 from tests.queue.making import NOW, attempt, change_recipient, ended
 from tests.support.relay import add_config, delivering, state, submit, wait_for
@@ -43,6 +43,8 @@ def test_what_became_of_real_deliveries_is_counted_once(relay: Relay) -> None:
         assert found["mailferry_sent_total",] == 3
         assert found["mailferry_failed_total",] == 2, "one refused, one given up"
         assert found["mailferry_attempts_total", "sent"] == 3
+        hour = history.steps("hour", now_ms())
+        assert [sum(one.of(what) for one in hour) for what in ("accepted", "sent", "failed")] == [6, 3, 2]
         assert found["mailferry_attempts_total", "retry"] == 2
         assert found["mailferry_attempts_total", "failed"] == 1
         assert found["mailferry_delivery_seconds_count",] == 3
@@ -121,7 +123,7 @@ def test_what_another_leader_counted_is_not_counted_again(relay: Relay) -> None:
     count_all()
     from collections import Counter
 
-    assert not tallies._counted("attempts", *stale, Counter({"attempts/sent": 1}))
+    assert not tallies._counted("attempts", *stale, Counter({"attempts/sent": 1}), Counter())
     assert tallies.totals()["attempts/sent"] == 1
 
 
