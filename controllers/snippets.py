@@ -19,13 +19,14 @@ curl {url} \\
   -d {body}
 """
 _PYTHON = """\
-import json, os, urllib.request
+import json, urllib.request
+from os import environ
 
 email = {body}
 request = urllib.request.Request(
     {url},
     json.dumps(email).encode(),
-    {{"X-API-Key": os.environ["MAILFERRY_KEY"], "Content-Type": "application/json"}},
+    {{"X-API-Key": environ["MAILFERRY_KEY"], "Content-Type": "application/json"}},
 )
 with urllib.request.urlopen(request) as answer:
     print(json.load(answer))

@@ -51,7 +51,7 @@ def test_the_api_keeps_to_its_description(app: APIFlask, tmp_path: Path, who: st
                 "--exclude-checks", "positive_data_acceptance", "--max-examples", str(examples), "--no-color",
                 "--generation-database", "none", "--seed", "1",
             ],
-            cwd=tmp_path, capture_output=True, text=True, timeout=170,
+            cwd=tmp_path, capture_output=True, text=True, timeout=400,
         )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6_000:]
     assert "Operations:" in done.stdout
