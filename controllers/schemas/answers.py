@@ -45,10 +45,10 @@ TOKEN = obj(token=TEXT, token_type=TEXT, expires_at=TIME, tenant_id=TEXT, user_i
 _WINDOW = obj(used=COUNT, limit=or_null(COUNT))
 CONFIG = obj(
     id=ID, name=TEXT, email_address=TEXT, display_name=TEXT, smtp_host=TEXT, smtp_port=COUNT, username=or_null(TEXT),
-    has_password=YES_NO, use_tls=YES_NO, use_ssl=YES_NO, verify_tls=YES_NO, active=YES_NO, daily_limit=COUNT,
-    hourly_limit=COUNT, limit_unit=TEXT, max_connections=COUNT, max_messages_per_connection=COUNT, weight=COUNT,
-    from_domains=array(TEXT), allow_any_sender=YES_NO, shared=YES_NO, verp=YES_NO,
-    sent_count_hour=COUNT, sent_count_today=COUNT,
+    has_password=YES_NO, uses_token=YES_NO, account_id=or_null(TEXT), use_tls=YES_NO, use_ssl=YES_NO,
+    verify_tls=YES_NO, active=YES_NO, daily_limit=COUNT, hourly_limit=COUNT, limit_unit=TEXT, max_connections=COUNT,
+    max_messages_per_connection=COUNT, weight=COUNT, from_domains=array(TEXT), allow_any_sender=YES_NO, shared=YES_NO,
+    verp=YES_NO, sent_count_hour=COUNT, sent_count_today=COUNT,
     windows=obj(unit=TEXT, hour=_WINDOW, day=_WINDOW, next_free_at=or_null(TIME)),
     breaker=obj(
         state={"type": "string", "enum": ["closed", "open", "half_open"]}, until=or_null(TIME), reason=or_null(TEXT)
@@ -89,13 +89,14 @@ CAUGHT_WHOLE = obj(
 
 # Inbound: camel case, times in ms since the epoch.
 MOMENT: Schema = {"type": "integer", "minimum": 0}
-CREDENTIAL = obj(
-    id=TEXT, kind={"type": "string", "enum": ["password", "oauth2"]}, createdAt=MOMENT, updatedAt=MOMENT
+_LOGIN = obj(
+    kind={"type": "string", "enum": ["password", "oauth2"]}, expiresAt=or_null(MOMENT), isRenewable=YES_NO
 )
+CREDENTIAL = obj(id=TEXT, **_LOGIN["properties"], createdAt=MOMENT, updatedAt=MOMENT)
 _ENCRYPTION: Schema = {"type": "string", "enum": ["tls", "starttls", "none"]}
 _SMTP = obj(
     smtpConfigId=ID, hostname=TEXT, port=COUNT, encryption=_ENCRYPTION, verifyTls=YES_NO, username=or_null(TEXT),
-    hasPassword=YES_NO, displayName=TEXT, hourlyLimit=COUNT, dailyLimit=COUNT,
+    hasPassword=YES_NO, usesToken=YES_NO, displayName=TEXT, hourlyLimit=COUNT, dailyLimit=COUNT,
 )  # fmt: skip
 ACCOUNT = obj(
     id=TEXT, tenantId=TEXT, userId=TEXT, accountName=TEXT, emailAddress=TEXT,
@@ -104,7 +105,7 @@ ACCOUNT = obj(
     lastSyncAt=or_null(MOMENT), isSyncing=YES_NO, isEnabled=YES_NO,
     sentCopy={"type": "string", "enum": ["auto", "always", "never"]},
     state={"type": "string", "enum": ["active", "needs_credentials", "needs_reauth"]}, lastError=or_null(TEXT),
-    smtp=or_null(_SMTP), createdAt=MOMENT, updatedAt=MOMENT,
+    login=or_null(_LOGIN), smtp=or_null(_SMTP), createdAt=MOMENT, updatedAt=MOMENT,
 )  # fmt: skip
 PAGINATION = obj(total=COUNT, limit=COUNT, offset=COUNT)
 _MAIL_CERTIFICATE = obj(subject=TEXT, issuer=TEXT, expiresAt=MOMENT, daysLeft={"type": "integer"}, tls=TEXT)

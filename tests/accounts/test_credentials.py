@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from typing import Any
 
 import pytest
 from apiflask import APIFlask
 
 from models.account import Account, Credential
+from models.database import run, write
 from models.smtp_config import SmtpConfig
 from services import account_smtp, credentials
 from services.principal import Principal, Scope
+from services.rotation import rotate_passwords
 from tests.accounts.making import SMTP, WORK, change, delete, make, show
 from tests.support.app import Caller
 
@@ -182,6 +186,25 @@ def test_a_wrong_credential_is_refused_unrepeated(ann: Caller, body: dict[str, A
 def test_a_password_and_a_credential_exclude_each_other(ann: Caller) -> None:
     assert ann.post("/api/accounts", WORK | {"credentialId": "x"}).status_code == 400
     assert change(ann, make(ann), credentialId="x", password="y").status_code == 400
+
+
+def test_rotation_of_our_keys_does_not_bring_back_what_is_replaced_meanwhile(
+    app: APIFlask, ann: Caller
+) -> None:
+    relay = app.extensions["mailferry"]
+    account = make(ann, smtp=SMTP)
+    sealed = relay.vault.encrypt("newer")
+    rotating = threading.Thread(target=lambda: rotate_passwords(relay))
+
+    def replacing() -> None:
+        run("UPDATE credentials SET secret = ?", sealed)
+        run("UPDATE smtp_configs SET password = ? WHERE account_id IS NOT NULL", sealed)
+        rotating.start()
+        time.sleep(0.5)  # it reads, and waits for us at the latest when it writes
+
+    write(replacing)
+    rotating.join(10)
+    assert (password_of(app, account), smtp_password_of(app, ann, account)) == ("newer", "newer")
 
 
 class TestSmtp:
