@@ -319,6 +319,22 @@ class TestRenewal:
         assert tokens.access_token(relay, credential_of(account)) == newer
         assert len(provider.asked) == 1
 
+    def test_nobody_logs_in_by_a_token_that_could_not_be_stored(
+        self, relay: Relay, ann: Caller, dovecot: Dovecot, provider: Provider
+    ) -> None:
+        """Its credential was deleted while the provider answered."""
+        account = granted(ann, dovecot, provider)
+
+        def while_asked(form: dict[str, str]) -> Said | None:
+            assert ann.delete(f"/api/credentials/{account['credentialId']}").status_code == 204
+            return None
+
+        provider.instead = while_asked
+        with pytest.raises(ImapError) as caught:
+            open_account(relay, Account.get_by_id(account["id"]))
+        assert (caught.value.reason, "deleted" in caught.value.detail) == (Reason.AUTH, True)
+        assert len(provider.good) == 1
+
     def test_a_token_that_is_revoked_before_its_time_is_renewed(
         self, relay: Relay, ann: Caller, dovecot: Dovecot, provider: Provider
     ) -> None:
