@@ -45,6 +45,13 @@ class Credential(Table):
     endpoint = TextField(null=True)  # the server and username that it was first used for: it goes to no other
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
+    # Of OAuth 2 alone.
+    expires_at = BigIntegerField(null=True)  # the end of the access token, as far as it is known
+    renewed_at = BigIntegerField(null=True)  # when we had the access token renewed
+    is_renewable = BooleanField(default=False)  # there is a refresh token
+    refused = TextField(null=True)  # why the refresh token is of no more use: nobody tries it again
+    lease = BigIntegerField(null=True)  # of whoever is having it renewed
+    leased_until = BigIntegerField(null=True)
 
     class Meta:
         table_name = "credentials"

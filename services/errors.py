@@ -77,7 +77,7 @@ class IdempotencyMismatchError(ServiceError):
 class RateLimitedError(ServiceError):
     """`limit` requests a window; the window frees at `reset` (ms since the epoch)."""
 
-    status, title, code = 429, "Too many requests", "RATE_LIMITED"
+    status, title, code = 429, "Rate limit exceeded", "RATE_LIMITED"
 
     def __init__(self, message: str, *, limit: int, reset: int, retry_after: int) -> None:
         super().__init__(message)

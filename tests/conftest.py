@@ -25,6 +25,7 @@ SPARED = (
     "tests/sync/test_kill.py", "tests/sync/test_idler.py", "tests/sync/test_differential.py",
     "tests/composing/test_killed.py", "tests/composing/test_doc.py", "tests/composing/test_seeds.py",
     "tests/composing/test_uploads.py", "tests/composing/test_replies.py", "tests/accounts/test_seeds.py",
+    "tests/accounts/test_sources.py",
     "tests/http/test_shares.py", "tests/http/test_schemathesis.py", "tests/inbox/test_threads.py",
     "tests/cli/test_main.py", "tests/cli/test_welcome.py", "tests/browser/", "tests/openapi/",
 )  # fmt: skip

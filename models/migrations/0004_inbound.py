@@ -40,6 +40,12 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         endpoint = TextField(null=True)
         created_at = BigIntegerField()
         updated_at = BigIntegerField()
+        expires_at = BigIntegerField(null=True)
+        renewed_at = BigIntegerField(null=True)
+        is_renewable = BooleanField(default=False)
+        refused = TextField(null=True)
+        lease = BigIntegerField(null=True)
+        leased_until = BigIntegerField(null=True)
 
         class Meta:
             table_name = "credentials"
@@ -339,6 +345,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
     words.create(db)
     migrator.migrate(migrator.add_column("smtp_configs", "account_id", TextField(null=True)))
     migrator.migrate(migrator.add_column("smtp_configs", "verp", BooleanField(default=False)))
+    migrator.migrate(migrator.add_column("smtp_configs", "by_token", BooleanField(default=False)))
 
 
 def down(migrator: SchemaMigrator, db: Database) -> None:
@@ -351,3 +358,4 @@ def down(migrator: SchemaMigrator, db: Database) -> None:
         db.execute_sql(f"DROP TABLE {table}")
     db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN account_id")
     db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN verp")
+    db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN by_token")

@@ -35,14 +35,14 @@ class Protocol:
         self.wire.send(command.encode() + b"\r\n")
         return self._status(name or command.split(" ")[0])
 
-    def authenticate_by(self, mechanism: str, reply: bytes) -> None:
-        """SASL with one answer (RFC 5034): sent when the server asks for it. A further question is a refusal in
-        disguise, as XOAUTH2 has it: an empty answer brings the -ERR."""
+    def authenticate_by(self, mechanism: str, replies: list[bytes]) -> None:
+        """SASL (RFC 5034): the answers, in base64, are sent as the server asks for them, then empty ones. A question
+        after the first is a refusal in disguise, as XOAUTH2 has it: the answer brings the -ERR."""
         self.wire.begin(self.limits.greeting)
         self.wire.send(f"AUTH {mechanism}\r\n".encode())
-        waiting = [reply]
+        waiting = iter(replies)
         while (line := self._line()).startswith(b"+ ") or line == b"+":
-            self.wire.send((waiting.pop() if waiting else b"") + b"\r\n")
+            self.wire.send(next(waiting, b"") + b"\r\n")
         self._judge(line, "AUTH")
 
     def capabilities(self) -> tuple[str, ...]:

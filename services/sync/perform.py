@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from services import reports
 from services.imap import Client, ImapError, Reason, select
 from services.imap.wire import Wire
-from services.imap_endpoints import endpoint_of, open_account
+from services.imap_endpoints import logged_in, open_account
 from services.pop3 import Client as Pop3Client
 from services.relay import Relay
 from services.sync import leases, tasks
@@ -82,7 +82,7 @@ class Performance:
         if self.claim.account.protocol != "pop3":
             run_pass(run_)
             return
-        with Pop3Client.open(endpoint_of(self.relay, self.claim.account)) as client:
+        with logged_in(self.relay, self.claim.account, Pop3Client.open) as client:
             self._wired(client.protocol.wire)
             run_pop3_pass(run_, client)
 
