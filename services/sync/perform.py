@@ -82,8 +82,8 @@ class Performance:
         if self.claim.account.protocol != "pop3":
             run_pass(run_)
             return
-        with Pop3Client.open(endpoint_of(self.relay, self.claim.account)) as client:
-            self._wired(client.protocol.wire)
+        endpoint = endpoint_of(self.relay, self.claim.account)
+        with Pop3Client.open(endpoint, on_wire=self._wired) as client:
             run_pop3_pass(run_, client)
 
     def _look_at(self, letters: list[Looked]) -> None:
