@@ -165,8 +165,8 @@ _SYNC_RESULT = obj(
 )  # fmt: skip
 SYNC_TASK = obj(
     taskId=TEXT, syncId=TEXT, accountId=TEXT, status=_SYNC_STATE, progress=COUNT, progressMessage=TEXT,
-    result=or_null(_SYNC_RESULT), error=or_null(TEXT), createdAt=MOMENT, startedAt=or_null(MOMENT),
-    finishedAt=or_null(MOMENT), estimatedCompletionAt=or_null(MOMENT),
+    folders=array(obj(name=TEXT, done=COUNT, total=COUNT)), result=or_null(_SYNC_RESULT), error=or_null(TEXT),
+    createdAt=MOMENT, startedAt=or_null(MOMENT), finishedAt=or_null(MOMENT), estimatedCompletionAt=or_null(MOMENT),
 )  # fmt: skip
 QUARANTINED = obj(
     messages=array(obj(folderId=ID, folder=TEXT, uid=COUNT, reason=TEXT, createdAt=MOMENT)), pagination=PAGINATION
