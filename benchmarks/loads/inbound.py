@@ -129,8 +129,8 @@ def unchanged_folders(bench: Bench, daemon: Daemon, server: Dovecot) -> None:
     user = server.user()
     client = server.client(user)
     for number in range(FOLDERS):
-        client.create(f"Folder {number}".join('""'))
-        client.append(f"Folder {number}".join('""'), "", "", b"Subject: x\r\n\r\nx\r\n")
+        client.create(f'"Folder {number}"')
+        client.append(f'"Folder {number}"', "", "", b"Subject: x\r\n\r\nx\r\n")
     client.logout()
     with counted(server.imap) as (port, commands):
         account = add_account(daemon, user, port)
