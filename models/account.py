@@ -115,6 +115,7 @@ class SyncTask(Table):
     folders = JSONField(null=True)  # ids, names or roles; null: all
     progress = SmallIntegerField(default=0)  # percent
     message = TextField(default="")
+    by_folder = JSONField(default=dict)  # name -> [messages that have come, messages to come]
     result = JSONField(null=True)  # counts
     error = TextField(null=True)
     cancel = BooleanField(default=False)  # asked for

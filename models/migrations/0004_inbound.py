@@ -100,6 +100,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         folders = JSONField(null=True)
         progress = SmallIntegerField(default=0)
         message = TextField(default="")
+        by_folder = JSONField(default=dict)
         result = JSONField(null=True)
         error = TextField(null=True)
         cancel = BooleanField(default=False)

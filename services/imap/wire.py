@@ -75,6 +75,19 @@ class Wire:
             self._receive()
         return self._take(end + 1)
 
+    def read_some(self) -> bytes:
+        """What is there, and something is."""
+        if not self._buffer:
+            self._receive()
+        return self._take(len(self._buffer))
+
+    def unread(self, data: bytes) -> None:
+        self._buffer[:0] = data
+
+    def grant(self, seconds: float) -> None:
+        """In the midst of an answer: for so long it was us who kept the server waiting."""
+        self._deadline = min(self._deadline + seconds, self._end)
+
     def send(self, data: bytes) -> None:
         try:
             for at in range(0, len(data), BLOCK):

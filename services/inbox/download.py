@@ -5,19 +5,22 @@ from __future__ import annotations
 import binascii
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.account import Account
-from models.inbox import Folder, Message, Part
+from models.inbox import Folder, Letter, Message, Part
+from services import pop3
 from services.errors import MailServerError, NotFoundError
 from services.imap import Client, ImapError, Limits, section, select
-from services.imap_endpoints import open_account
+from services.imap_endpoints import logged_in, open_account
 from services.inbox.detail import filename_of
 from services.relay import Relay
+from services.sync.whole import section_of
 
 log = logging.getLogger("mailferry.inbox")
 
 LIMITS = Limits(connect=20.0, greeting=30.0, command=60.0, whole=120.0)
+LONGEST_POP3 = 1_800.0  # seconds: all of a message is one answer
 _NOT_BASE64 = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 )
@@ -39,9 +42,8 @@ def download(relay: Relay, account_id: str, part_id: int) -> Download:
     account = Account.get_or_none(Account.id == account_id, Account.deleted_at.is_null())
     if account is None:
         raise NotFoundError(f"no account {account_id}")
-    if account.protocol != "imap":
-        raise NotFoundError("attachments of POP3 accounts are not kept")
-    return Download(filename_of(part), part.mime_type, _begun(_chunks(relay, account, part, place)))
+    chunks = (_chunks if account.protocol == "imap" else _chunks_of_pop3)(relay, account, part, place)
+    return Download(filename_of(part), part.mime_type, _begun(chunks))
 
 
 def _found(account_id: str, part_id: int) -> tuple[Part, Message]:
@@ -78,6 +80,21 @@ def _chunks(relay: Relay, account: Account, part: Part, place: Message) -> Itera
         with open_account(relay, account, LIMITS) as client:
             _select(client, place)
             yield from decoded(part.encoding, section(client, place.uid, part.section))
+    except ImapError as error:
+        log.warning("action=download_failed account=%s part=%s error=%s", account.id, part.id, error)
+        raise MailServerError(f"the mail server does not give it now: {error}") from error
+
+
+def _chunks_of_pop3(relay: Relay, account: Account, part: Part, place: Message) -> Iterator[bytes]:
+    """The message comes as far as the part goes, for POP3 knows no parts."""
+    letter = Letter.get_by_id(place.letter_id)
+    limits = replace(LIMITS, whole=LONGEST_POP3, answer=2 * letter.size + 1_000_000)
+    try:
+        with logged_in(relay, account, lambda endpoint: pop3.Client.open(endpoint, limits)) as client:
+            number = client.number_of(letter.server_id or "")
+            if number is None:
+                raise NotFoundError("the mail server no longer has the message")
+            yield from decoded(part.encoding, section_of(client.message(number), part.section))
     except ImapError as error:
         log.warning("action=download_failed account=%s part=%s error=%s", account.id, part.id, error)
         raise MailServerError(f"the mail server does not give it now: {error}") from error

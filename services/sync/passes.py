@@ -50,7 +50,8 @@ def run_pass(run_: Run) -> None:
     wanted = [one for one in order(stock) if one.listed.is_selectable and _is_wanted(run_, one)]
     due = [one for one in wanted if not _is_unchanged(run_, one)]
     run_.counts.folders = len(due)
-    run_.expected = sum(_expected(one) for one in due)
+    for found in due:
+        run_.expect(found.folder.name, _expected(found))
     complete = run_.wish.folders is None
     opened = []
     for found in due:

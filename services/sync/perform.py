@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from services import reports
 from services.imap import Client, ImapError, Reason, select
@@ -41,6 +42,7 @@ class Performance:
     _looked: float = field(default_factory=monotonic)
     _told: float = 0.0
     _wanted: bool = True
+    _by_folder: dict[str, list[int]] = field(default_factory=dict)
 
     def abort(self) -> None:
         """From another thread: whatever waits for the server ends."""
@@ -58,6 +60,7 @@ class Performance:
         if self.kept is not None:
             self._wire = self.kept.protocol.wire
             run_.adopt(self.kept)
+        self._by_folder = run_.by_folder
         run_.all_flags = run_.now >= self.claim.account.full_flags_at
         try:
             self._go(run_)
@@ -74,7 +77,7 @@ class Performance:
         )
         if self.claim.task is not None:
             task_id = self.claim.task.id
-            self._guarded(lambda: tasks.succeed(task_id, run_.counts, self.clock()))
+            self._guarded(lambda: tasks.succeed(task_id, run_.counts, run_.by_folder, self.clock()))
         self._log(run_)
         return run_.take_client()
 
@@ -82,8 +85,8 @@ class Performance:
         if self.claim.account.protocol != "pop3":
             run_pass(run_)
             return
-        with logged_in(self.relay, self.claim.account, Pop3Client.open) as client:
-            self._wired(client.protocol.wire)
+        open_ = partial(Pop3Client.open, on_wire=self._wired)
+        with logged_in(self.relay, self.claim.account, open_) as client:
             run_pop3_pass(run_, client)
 
     def _look_at(self, letters: list[Looked]) -> None:
@@ -108,7 +111,7 @@ class Performance:
         if task is not None and monotonic() - self._told > TELL_SECONDS:
             self._told = monotonic()
             percent = min(done * 100 // total, 99) if total else 0
-            tasks.progress(task.id, percent, f"{folder}: {done} of {total} messages")
+            tasks.progress(task.id, percent, f"{folder}: {done} of {total} messages", self._by_folder)
 
     def _failed(self, run_: Run, error: Exception) -> None:
         account, now = self.claim.account.id, self.clock()
