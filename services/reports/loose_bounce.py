@@ -32,12 +32,13 @@ def read(fields: Fields, said: Said, marked: tuple[str, ...]) -> Report | None:
     later, never = _failures(fields, text)
     if not never and not later:
         never = set(addresses_in(fields.get("x-failed-recipients")))
+    if not never and not later:
+        return None
     reasons = _reasons(text, later | never)
     fates = [Fate(Action.DELAYED, one, "", *reasons[one]) for one in sorted(later - never)]
     fates += [Fate(Action.FAILED, one, "", *reasons[one]) for one in sorted(never)]
     by = next(iter(addresses_in(fields.get("from"))), "")
-    pairs = pairs_of(said, returned(said), marked)
-    return Report(Kind.BOUNCE, pairs, tuple(fates), by=by) if fates else None
+    return Report(Kind.BOUNCE, pairs_of(said, returned(said), marked), tuple(fates), by=by)
 
 
 def _is_likely(fields: Fields) -> bool:
@@ -93,17 +94,18 @@ def _texts(addresses: Iterable[bytes]) -> set[str]:
 def _reasons(text: str, addresses: set[str]) -> dict[str, tuple[str, str]]:
     """Status and reply by address. Of one alone, wherever they stand; of several, what follows each: the reason of one
     must not be held against another."""
-    if len(addresses) < 2:
-        return {one: _reason(text) for one in addresses}
     lower = text.lower()
     places = sorted((lower.find(one.lower()), one) for one in addresses)
     ends = [at for at, _ in places[1:]] + [len(text)]
-    return {
-        one: _reason(text[at + len(one) : min(end, at + BESIDE)]) if at >= 0 else ("", "")
-        for (at, one), end in zip(places, ends, strict=True)
-    }
+    reasons = {}
+    for (at, one), end in zip(places, ends, strict=True):
+        beside = text[at + len(one) : min(end, at + BESIDE)] if at >= 0 else ""
+        reasons[one] = _reason(text if len(addresses) == 1 else beside, beside)
+    return reasons
 
 
-def _reason(text: str) -> tuple[str, str]:
+def _reason(text: str, beside: str) -> tuple[str, str]:
+    """`beside`: what a person would read, where there is no reply of a server."""
     status, reply = _STATUS.search(text), _REPLY.search(text)
-    return status[0] if status else "", reply[0].strip() if reply else ""
+    words = " ".join(beside.strip(">:\"' \n").split())[:LONGEST_LINE]
+    return status[0] if status else "", reply[0].strip() if reply else words
