@@ -53,7 +53,7 @@ def _send(call: Call) -> Response:
 for _path, _name in (("/api/compose/send", "send_message"), ("/api/compose", "compose_message")):
     operation(bp, "POST", _path, Operation(
         _name, "Send mail from an account, now or later", TAG, Scope.SEND, SENT, group="compose", of_user=True,
-        body=SendBody, example=EXAMPLE, errors=(404, 409, 422, 507), large=True, raw_body=True, headers=HEADERS,
+        body=SendBody, example=EXAMPLE, errors=(404, 409, 422, 502, 507), large=True, raw_body=True, headers=HEADERS,
     ))(_send)  # fmt: skip
 
 
