@@ -33,10 +33,13 @@ def _bounce(fields: Fields, said: Said, marked: tuple[str, ...]) -> Report | Non
 
 def _answer(fields: Fields, marked: tuple[str, ...]) -> Report | None:
     by = next(iter(addresses_in(fields.get("from"))), "")
+    answer = _of_chain(fields, marked, by)
     own = tuple(pairs_in(fields.get("message-id")))
-    if own:
-        return Report(Kind.COPY, own, by=by)
-    # Nearest first: what it answers, then what that had answered.
+    return Report(Kind.COPY, own, by=by, answer=answer) if own else answer
+
+
+def _of_chain(fields: Fields, marked: tuple[str, ...], by: str) -> Report | None:
+    """Nearest first: what it answers, then what that had answered."""
     chain = [
         *re.split(r"\s+", fields.get("in-reply-to")),
         *reversed(re.split(r"\s+", fields.get("references"))),
