@@ -5,7 +5,7 @@ PYTHON = python3
 BIN = $(VENV)/bin
 SOURCES = app.py config.py gunicorn.conf.py controllers models services utils workers
 # Programs that some tests start, by the name of their Debian package.
-TEST_TOOLS = faketime cc dovecot postfix curl chromium mbsync
+TEST_TOOLS = faketime cc dovecot sievec postfix curl chromium mbsync
 SOAK_MINUTES = 30
 PYTEST_ARGS = --cov -n auto --dist worksteal
 BENCH_ARGS = --write
@@ -47,7 +47,7 @@ tools:
 	PATH="$$PATH:/usr/sbin"; \
 	for tool in $(TEST_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
-	missing=$$(echo "$$missing" | sed 's/ cc\>/ gcc libc6-dev/; s/ mbsync\>/ isync/; s/ dovecot\>/ dovecot-imapd dovecot-pop3d dovecot-lmtpd/'); \
+	missing=$$(echo "$$missing" | sed 's/ cc\>/ gcc libc6-dev/; s/ mbsync\>/ isync/; s/ sievec\>/ dovecot-sieve/; s/ dovecot\>/ dovecot-imapd dovecot-pop3d dovecot-lmtpd/'); \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing$$missing with apt-get"; \
 		export DEBIAN_FRONTEND=noninteractive; \

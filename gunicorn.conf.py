@@ -155,7 +155,7 @@ def post_worker_init(worker: Any) -> None:
     if relay.policy.sandbox_port is not None:
         server.start()
     engine.start()
-    sent_copies = SentCopies(relay)
+    sent_copies = SentCopies(relay, engine.instance_id)
     sent_copies.start()
     worker.mailferry = (engine, server, sent_copies)
     threading.Thread(target=_drain_when_told, args=(worker,), name="drain", daemon=True).start()

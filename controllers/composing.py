@@ -68,7 +68,7 @@ for _path, _name, _says in (
 ):  # fmt: skip
     operation(bp, "POST", _path, Operation(
         _name, "Send mail from an account, now or later", TAG, Scope.SEND, SENT, group="compose", of_user=True,
-        body=SendBody, example=EXAMPLE, errors=(404, 409, 422, 507), large=True, raw_body=True, headers=HEADERS,
+        body=SendBody, example=EXAMPLE, errors=(404, 409, 422, 502, 507), large=True, raw_body=True, headers=HEADERS,
         description=_says, sets=("Location", "Idempotent-Replayed"), examples=EXAMPLES,
     ))(_send)  # fmt: skip
 

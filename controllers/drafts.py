@@ -38,7 +38,7 @@ for _path, _name, _says in (
 ):  # fmt: skip
     operation(bp, "POST", _path, Operation(
         _name, "Save a draft", TAG, Scope.SEND, {201: ("The draft", says.DRAFT)}, group="accounts", of_user=True,
-        body=DraftBody, example=EXAMPLE, errors=(404, 507), large=True,
+        body=DraftBody, example=EXAMPLE, errors=(404, 502, 507), large=True,
         description=_says, sets=("Location",),
     ))(_save)  # fmt: skip
 
@@ -64,7 +64,7 @@ def detail(call: Call, draft_id: str) -> dict[str, Any]:
 @operation(bp, "PUT", _ONE, Operation(
     "update_draft", "Change some of a draft", TAG, Scope.SEND, {200: ("The draft", says.DRAFT)}, group="accounts",
     of_user=True, body=DraftChangesBody, example={"subject": "Updated Subject", "textBody": "Updated body"},
-    errors=(507,), large=True,
+    errors=(502, 507), large=True,
 ))  # fmt: skip
 def update(call: Call, draft_id: str) -> dict[str, Any]:
     """Only the fields that are given change; null empties one. `attachmentIds` and `attachments` together are the

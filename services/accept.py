@@ -25,6 +25,7 @@ from services.principal import Principal
 from services.relay import Relay
 from services.routing import lane_for
 from services.submission import Checked, NewEmail, Placed, check
+from services.suppression_filter import filter_
 from services.suppressions import Entry
 from utils.clock import DAY, iso, politely
 from utils.machine import FreeSpace
@@ -132,11 +133,20 @@ def _suppressed(requests: list[_Request]) -> dict[str, dict[str, Entry]]:
     """By tenant, those of its recipients that it must not send to. A tenant without any costs one look."""
     found = {}
     for tenant in {one.who.tenant for one in requests}:
-        if suppressions.has_any(tenant):
-            items = [item for one in requests if one.who.tenant == tenant for item in one.items]
-            people = [one for item in items if isinstance(item, Checked) for _, one in item.recipients]
-            found[tenant] = suppressions.among(tenant, {one.email for one in people})
+        wanted = filter_.maybe(tenant, _addressed(requests, tenant))
+        if wanted is None and suppressions.has_any(tenant):
+            wanted = list(_addressed(requests, tenant))
+        if wanted:
+            found[tenant] = suppressions.among(tenant, wanted)
     return found
+
+
+def _addressed(requests: list[_Request], tenant: str) -> Iterator[str]:
+    for one in requests:
+        if one.who.tenant == tenant:
+            for item in one.items:
+                if isinstance(item, Checked):
+                    yield from (suppressions.folded(address.email) for _, address in item.recipients)
 
 
 _Lane = int | InvalidInputError

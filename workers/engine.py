@@ -12,6 +12,7 @@ from services import tallies
 from services.claim import Candidate
 from services.relay import Relay
 from services.smtp import Connection
+from services.suppression_filter import filter_
 from utils.clock import monotonic
 from workers.connections import ConnectionPool, Open
 from workers.crew import Crowd
@@ -151,6 +152,7 @@ class Engine:
             self._watchdog.look,
             self._jobs.tick,
             self._flush,
+            filter_.refresh,
         ):
             try:
                 part()

@@ -302,6 +302,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         state = TextField(default="waiting")
         next_at = BigIntegerField()
         lease = BigIntegerField(null=True)
+        instance_id = IntegerField(null=True)
         tries = IntegerField(default=0)
         uid = BigIntegerField(null=True)
         error = TextField(null=True)
@@ -311,6 +312,9 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         class Meta:
             table_name = "sent_copies"
 
+    SentCopy.add_index(
+        SentCopy.instance_id, where=SentCopy.instance_id.is_null(False), name="sent_copies_instance"
+    )  # fmt: skip
     SentCopy.add_index(SentCopy.next_at, where=(SentCopy.state == "waiting"), name="sent_copies_due")
 
     class Suppression(Base):

@@ -45,10 +45,12 @@ class _SentFolder:
         return bool(self.client.search("HEADER", "Message-ID", string(message_id)))
 
 
-def append_for(relay: Relay, account_id: str, clock: Clock = now_ms) -> int:
+def append_for(
+    relay: Relay, account_id: str, clock: Clock = now_ms, instance_id: int | None = None
+) -> int:  # fmt: skip
     """Make the copies that an account waits for, on one connection; how many are done. Network trouble is no error:
     what it held up is tried again later."""
-    batch = copies.claim(account_id, clock())
+    batch = copies.claim(account_id, clock(), instance_id)
     account = Account.get_or_none(Account.id == account_id) if batch else None
     if account is None:
         return 0
