@@ -79,9 +79,10 @@ def headers_of(raw: str) -> dict[str, str]:
 
 
 def _body(relay: Relay, letter: Letter, parts: list[Part], now: int, images: bool) -> dict[str, Any]:
-    """`body` and `bodyHtml` are null until they have come, which `hasBody` tells."""
+    """`body` and `bodyHtml` are null until they have come, which `hasBody` tells. `isHtmlRefused`: `bodyHtml` shows
+    the text, since the html would have kept us busy."""
     shown: dict[str, Any] = {
-        "hasBody": letter.has_body, "body": letter.text, "bodyHtml": None, "blockedImages": 0
+        "hasBody": letter.has_body, "body": letter.text, "bodyHtml": None, "blockedImages": 0, "isHtmlRefused": False
     }  # fmt: skip
     if letter.html is None:
         return shown
@@ -93,7 +94,7 @@ def _body(relay: Relay, letter: Letter, parts: list[Part], now: int, images: boo
 
     safe = safe_html(letter.html, images=images, inline=inline)
     if safe is None:
-        return shown | {"bodyHtml": html_of_text(letter.text or "")}
+        return shown | {"bodyHtml": html_of_text(letter.text or ""), "isHtmlRefused": True}
     return shown | {"bodyHtml": safe.html, "blockedImages": safe.blocked}
 
 

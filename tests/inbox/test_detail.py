@@ -41,7 +41,7 @@ def test_all_of_a_message(ann: Caller, account: str, inbox: int) -> None:
     assert one["headers"] == {"Subject": "Hï", "Received": "from a by b\nfrom c", "X-Odd": ""}
     assert (one["messageId"], one["inReplyTo"], one["replyTo"]) == ("<1@x>", "<0@x>", ["list@x.test"])
     assert one["people"]["to"] == [{"name": "Ann", "email": "ann@x.test"}]
-    assert one["conversationId"] and one["hasBody"]
+    assert one["conversationId"] and one["hasBody"] and not one["isHtmlRefused"]
     assert pdf | {"downloadUrl": "", "id": ""} == {
         "id": "", "messageId": str(message), "filename": "Ä.pdf", "mimeType": "application/pdf", "size": 5_700,
         "contentId": None, "isInline": False, "downloadUrl": "",
@@ -58,7 +58,8 @@ def test_remote_images_are_shown_when_asked_for(ann: Caller, account: str, inbox
 
 def test_html_that_would_keep_us_busy_is_shown_as_text(ann: Caller, account: str, inbox: int) -> None:
     message = add_letter(account, inbox, text="<plain> text", html="<div>" * 20_000)
-    assert read(ann, account, message)["bodyHtml"].endswith(">&lt;plain&gt; text</pre>")
+    one = read(ann, account, message)
+    assert one["bodyHtml"].endswith(">&lt;plain&gt; text</pre>") and one["isHtmlRefused"]
 
 
 def test_a_message_whose_text_has_not_come_says_so(ann: Caller, account: str, inbox: int) -> None:
