@@ -8,9 +8,10 @@ from __future__ import annotations
 import email
 import re
 from dataclasses import dataclass, field
-from email.header import decode_header
 from email.message import Message as Parsed
 from email.utils import getaddresses, mktime_tz, parsedate_tz
+
+from utils.mail_reader import encoded_words
 
 Person = list[str]  # [name, address]
 
@@ -67,7 +68,7 @@ def decoded(value: str) -> str:
     if "=?" not in value:
         return _one_line(value)
     try:
-        pieces = decode_header(_ENCODED_GAP.sub(r"\1 \2", value))
+        pieces = encoded_words(_ENCODED_GAP.sub(r"\1 \2", value))
         return _one_line("".join(_piece(text, charset) for text, charset in pieces))
     except Exception:  # many kinds, by what is in it
         return _one_line(value)
