@@ -89,6 +89,14 @@ class Client:
                 self.protocol.run("LOGOUT", limit=2.0)
         self.protocol.wire.close()
 
+    def hang_up(self) -> None:
+        """The same, waiting for nothing."""
+        if not self.protocol.wire.closed:
+            with suppress(ImapError):
+                self.protocol.wire.begin(0.1)
+                self.protocol.wire.send(b"BYE LOGOUT\r\n")
+        self.protocol.wire.close()
+
     def abort(self) -> None:
         """From any thread: end whatever waits for the server."""
         self.protocol.wire.abort()

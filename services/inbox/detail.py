@@ -31,11 +31,11 @@ class Place:
     letter_id: int
 
 
-def find(account_id: str, message_id: int) -> Place:
-    """NotFoundError unless the account has it."""
+def find(account_id: str, message_id: int, *, moving: bool = False) -> Place:
+    """NotFoundError unless the account has it. `moving`: also when its new place is still to be found."""
     found = row(
-        "SELECT id, folder_id, letter_id FROM messages WHERE id = ? AND account_id = ? AND gone_at IS NULL",
-        message_id, account_id,
+        "SELECT id, folder_id, letter_id FROM messages WHERE id = ? AND account_id = ? AND (gone_at IS NULL OR ?)",
+        message_id, account_id, moving,
     )  # fmt: skip
     if found is None:
         raise NotFoundError(f"no message {message_id}")
@@ -43,14 +43,16 @@ def find(account_id: str, message_id: int) -> Place:
 
 
 def detail(
-    relay: Relay, account_id: str, message_id: int, now: int, *, images: bool = False
+    relay: Relay, account_id: str, message_id: int, now: int, *, images: bool = False, moving: bool = False
 ) -> dict[str, Any]:
     """`bodyHtml` is safe to show; remote images are in it only when `images` asks for them."""
-    place = find(account_id, message_id)
-    letter = Letter.get_by_id(place.letter_id)
+    place = find(account_id, message_id, moving=moving)
+    letter = Letter.get_or_none(Letter.id == place.letter_id)
+    shown = items([place.id])
+    if letter is None or not shown:  # gone since
+        raise NotFoundError(f"no message {message_id}")
     parts = list(Part.select().where(Part.letter_id == letter.id).order_by(Part.id))
-    (item,) = items([place.id])
-    return item | _body(relay, letter, parts, now, images) | {
+    return shown[0] | _body(relay, letter, parts, now, images) | {
         "messageId": letter.message_id or None,
         "inReplyTo": letter.in_reply_to or None,
         "replyTo": [address for _, address in letter.recipients.get("reply_to") or []],

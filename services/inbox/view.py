@@ -10,7 +10,7 @@ from models.inbox import Role
 
 Item = dict[str, Any]
 # Servers' own keywords, no labels of people's.
-_KEYWORDS = frozenset({"junk", "nonjunk", "notjunk", "forwarded", "mdnsent"})
+KEYWORDS = frozenset({"junk", "nonjunk", "notjunk", "forwarded", "mdnsent"})
 _COLUMNS = (
     "m.id, m.account_id, m.folder_id, f.role, m.flags, m.is_read, m.is_starred, m.received_at, m.created_at,"
     " m.updated_at, l.id, l.subject, l.sender, l.recipients, l.sent_at, l.size, l.preview, l.conversation_id"
@@ -59,7 +59,7 @@ def _item(one: tuple[Any, ...], attached: int) -> Item:
 
 def labels_of(flags: list[str]) -> list[str]:
     """What of the server's flags people have set as labels."""
-    return [one for one in flags if one[:1] not in ("\\", "$") and one.lower() not in _KEYWORDS]
+    return [one for one in flags if one[:1] not in ("\\", "$") and one.lower() not in KEYWORDS]
 
 
 def _addresses(recipients: dict[str, list[list[str]]], kind: str) -> list[str]:
