@@ -140,12 +140,12 @@ def test_one_that_is_gone_on_the_server_is_no_empty_file(
 
 
 def test_any_copy_will_do(ann: Caller, account: str, message: dict[str, Any]) -> None:
-    columns = "account_id, folder_id, uid, letter_id, received_at, sender, flags, is_read, is_starred, modseq, created_at"
+    columns = "account_id, folder_id, uid, letter_id, received_at, flags, is_read, is_starred, modseq, created_at"
 
     def job() -> None:
         run(
-            f"INSERT INTO messages (id, uidvalidity, updated_at, {columns})"
-            f" SELECT -id, uidvalidity + 1, 0, {columns} FROM messages"  # the first that would be found
+            f"INSERT INTO messages (id, uidvalidity, updated_at, sender, {columns})"
+            f" SELECT -id, uidvalidity + 1, 0, sender, {columns} FROM messages"  # the first that would be found
         )
 
     write(job)
