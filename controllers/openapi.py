@@ -53,6 +53,7 @@ _ERRORS = {
     422: "The Idempotency-Key was used with another body",
     429: "Too many calls; Retry-After says when to come back",
     502: "The mail server does not answer, or refuses",
+    503: "Nothing is free to do it just now: try again in a moment",
     507: "The disk is nearly full: nothing is accepted",
 }
 

@@ -147,6 +147,7 @@ ATTACHMENT = obj(
 )  # fmt: skip
 MESSAGE_DETAIL = obj(
     **MESSAGE_ITEM["properties"], hasBody=YES_NO, body=or_null(TEXT), bodyHtml=or_null(TEXT), blockedImages=COUNT,
+    bodyError=or_null(TEXT) | {"description": "why the text is not here, nor to be had from the mail server now"},
     isHtmlRefused=YES_NO | {"description": "bodyHtml shows the text: the html would take too long to be read"},
     messageId=or_null(TEXT), inReplyTo=or_null(TEXT), replyTo=array(TEXT),
     people=obj(**{"from": _PEOPLE}, to=_PEOPLE, cc=_PEOPLE, bcc=_PEOPLE),

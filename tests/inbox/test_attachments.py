@@ -140,7 +140,9 @@ def test_one_that_is_gone_on_the_server_is_no_empty_file(
 
 
 def test_any_copy_will_do(ann: Caller, account: str, message: dict[str, Any]) -> None:
-    columns = "account_id, folder_id, uid, letter_id, received_at, flags, is_read, is_starred, modseq, created_at"
+    columns = (
+        "account_id, folder_id, uid, letter_id, received_at, flags, is_read, is_starred, modseq, created_at"
+    )
 
     def job() -> None:
         run(
