@@ -166,7 +166,7 @@ _SYNC_RESULT = obj(
     messagesQuarantined=COUNT, foldersSync=COUNT,
 )  # fmt: skip
 SYNC_TASK = obj(
-    taskId=TEXT, syncId=TEXT, accountId=TEXT, status=_SYNC_STATE, progress=COUNT, progressMessage=TEXT,
+    taskId=TEXT, syncId=TEXT, accountId=or_null(TEXT), status=_SYNC_STATE, progress=COUNT, progressMessage=TEXT,
     result=or_null(_SYNC_RESULT), error=or_null(TEXT), createdAt=MOMENT, startedAt=or_null(MOMENT),
     finishedAt=or_null(MOMENT), estimatedCompletionAt=or_null(MOMENT),
 )  # fmt: skip
