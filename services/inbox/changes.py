@@ -19,7 +19,9 @@ from services.imap_endpoints import open_account
 from services.inbox import folders
 from services.inbox.view import labels_of
 from services.relay import Relay
+from services.sync.arrivals import read_flags, read_modseq
 
+FlagsNow = tuple[list[str], int]  # and their MODSEQ, 0 where the server keeps none
 LIMITS = Limits(connect=10.0, greeting=15.0, command=30.0, whole=60.0)
 
 
@@ -133,13 +135,13 @@ def _at(relay: Relay, message: Message) -> Iterator[Client]:
         raise MailServerError(f"the mail server did not do it: {error}") from error
 
 
-def _flags_now(client: Client, uid: int) -> list[str] | None:
+def _flags_now(client: Client, uid: int) -> FlagsNow | None:
     """None when it is gone. A STORE to what is gone is no error (RFC 9051 6.4.9)."""
-    told = fetch(client, str(uid), "UID FLAGS").messages.get(uid)
+    items = "UID FLAGS MODSEQ" if client.has_condstore else "UID FLAGS"
+    told = fetch(client, str(uid), items).messages.get(uid)
     if told is None or b"FLAGS" not in told:
         return None
-    names = {one.decode("utf-8", "replace") for one in told[b"FLAGS"] if isinstance(one, bytes)}
-    return sorted(one for one in names if one.lower() != "\\recent")
+    return read_flags(told), read_modseq(told)
 
 
 def _move(client: Client, message: Message, target: Folder) -> int | None:
@@ -157,16 +159,30 @@ def _move(client: Client, message: Message, target: Folder) -> int | None:
 # Inside write jobs.
 
 
-def _store_flags(message: Message, flags: list[str], now: int) -> None:
+# Another device may have moved it meanwhile, and a sync may have taken its row along: then what we were told is of a
+# place that it has left.
+_STILL_THERE = "id = ? AND folder_id = ? AND uidvalidity = ? AND uid = ?"
+
+
+def _place_of(message: Message) -> tuple[int, int, int, int]:
+    return message.id, message.folder_id, message.uidvalidity, message.uid
+
+
+def _store_flags(message: Message, told: FlagsNow, now: int) -> None:
+    """Unless a sync has been told newer ones meanwhile."""
+    flags, modseq = told
     run(
-        "UPDATE messages SET flags = ?, is_read = ?, is_starred = ?, updated_at = ? WHERE id = ?",
-        json.dumps(flags), "\\Seen" in flags, "\\Flagged" in flags, now, message.id,
+        "UPDATE messages SET flags = ?, is_read = ?, is_starred = ?, modseq = ?, updated_at = ?"
+        f" WHERE {_STILL_THERE} AND modseq <= ?",
+        json.dumps(flags), "\\Seen" in flags, "\\Flagged" in flags, modseq, now, *_place_of(message), modseq,
     )  # fmt: skip
     _count(message.folder_id)
 
 
 def _bury(message: Message, now: int) -> None:
-    run("UPDATE messages SET gone_at = ?, updated_at = ? WHERE id = ?", now, now, message.id)
+    run(
+        f"UPDATE messages SET gone_at = ?, updated_at = ? WHERE {_STILL_THERE}", now, now, *_place_of(message)
+    )
     _count(message.folder_id)
 
 

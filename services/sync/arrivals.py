@@ -142,14 +142,13 @@ def _arrived(run_: Run, folder: Folder, told: dict[int, dict[bytes, Any]]) -> li
 
 
 def _one(run_: Run, uid: int, told: dict[bytes, Any]) -> Arrived:
-    modseq = told.get(b"MODSEQ")
     server_id, thread_id = server_ids(told)
     return Arrived(
         uid=uid,
         flags=read_flags(told),
         received_at=internal_date(told.get(b"INTERNALDATE")) or run_.now,
         size=int(told[b"RFC822.SIZE"]),
-        modseq=int(modseq[0]) if modseq else 0,
+        modseq=read_modseq(told),
         headers=read_headers(body_of(told, "HEADER")),
         parts=leaves(told[b"BODYSTRUCTURE"]),
         server_id=server_id,
@@ -162,3 +161,9 @@ def read_flags(told: dict[bytes, Any]) -> list[str]:
         (one or b"NIL").decode("utf-8", "replace") for one in told[b"FLAGS"] if not isinstance(one, list)
     }
     return sorted(one for one in names if one.lower() != "\\recent")
+
+
+def read_modseq(told: dict[bytes, Any]) -> int:
+    """0 where the server keeps none."""
+    value = told.get(b"MODSEQ")
+    return int(value[0]) if value else 0

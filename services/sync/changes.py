@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from models.database import marks, rows, run, run_many
 from models.inbox import Folder
 from services.imap import Client, Selected, existing, fetch
-from services.sync.arrivals import read_flags
+from services.sync.arrivals import read_flags, read_modseq
 from services.sync.run import Run
 
 NEWEST = 400  # whose flags are compared each time
@@ -81,12 +82,13 @@ def _compare_flags(run_: Run, folder: Folder, held: Held, modifiers: str) -> set
         some = held[at : at + AT_ONCE]
         client = run_.ensure_selected(folder)
         items = "UID FLAGS MODSEQ" if client.has_condstore else "UID FLAGS"
+        before = {} if client.has_condstore else _flags_here(folder, some)
         told = fetch(client, f"{some[0]}:{some[-1]}", items, modifiers)
         here = set(some)
         vanished |= {uid for one in told.vanished for uid in _overlap(one, here)}
         flags = {uid: one for uid, one in told.messages.items() if b"FLAGS" in one and uid in here}
         if flags:
-            run_.counts.changed += run_.commit(lambda flags=flags: _store_flags(run_, folder, flags))  # type: ignore[misc]
+            run_.counts.changed += run_.commit(partial(store_flags, run_, folder, flags, before))
     return vanished
 
 
@@ -95,21 +97,32 @@ def _overlap(span: range, among: set[int]) -> set[int]:
     return {uid for uid in among if uid in span} if len(span) > len(among) else among.intersection(span)
 
 
-def _store_flags(run_: Run, folder: Folder, told: dict[int, dict[bytes, Any]]) -> int:
+def _flags_here(folder: Folder, held: Held) -> dict[int, str]:
+    found = rows(
+        "SELECT uid, flags FROM messages WHERE folder_id = ? AND uidvalidity = ? AND uid BETWEEN ? AND ?",
+        folder.id, folder.uidvalidity, held[0], held[-1],
+    )  # fmt: skip
+    return dict(found)
+
+
+def store_flags(run_: Run, folder: Folder, told: dict[int, dict[bytes, Any]], before: dict[int, str]) -> int:
+    """In a write job. How many rows changed.
+
+    Somebody may have changed a message over HTTP since we asked: what is here is newer then. That is told by MODSEQ; on
+    servers without by `before`, the flags that were here when we asked.
+    """
     changes = []
     uids = list(told)
     for at in range(0, len(uids), 400):
         some = uids[at : at + 400]
-        for message_id, uid, before in rows(
-            "SELECT id, uid, flags FROM messages WHERE folder_id = ? AND uidvalidity = ?"
+        for message_id, uid, here, newest in rows(
+            "SELECT id, uid, flags, modseq FROM messages WHERE folder_id = ? AND uidvalidity = ?"
             f" AND uid IN ({marks(len(some))})",
             folder.id, folder.uidvalidity, *some,
         ):  # fmt: skip
-            flags = read_flags(told[uid])
-            if json.loads(before) != flags:
-                modseq = told[uid].get(b"MODSEQ")
+            flags, number = read_flags(told[uid]), read_modseq(told[uid])
+            if json.loads(here) != flags and number >= newest and before.get(uid, here) == here:
                 seen, flagged = "\\Seen" in flags, "\\Flagged" in flags
-                number = int(modseq[0]) if modseq else 0
                 changes.append((json.dumps(flags), seen, flagged, number, run_.now, message_id))
     run_many(
         "UPDATE messages SET flags = ?, is_read = ?, is_starred = ?, modseq = ?, updated_at = ? WHERE id = ?",

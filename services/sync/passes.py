@@ -17,7 +17,7 @@ from services.imap import ImapError, Selected
 from services.sync import changes, texts
 from services.sync.arrivals import Arrived, fetch_some, fetch_window, release_quarantined
 from services.sync.bodies import wanted_parts
-from services.sync.erase import PER_JOB, erase_former, erase_gone
+from services.sync.erase import PER_JOB, erase_former, erase_gone, gone_messages
 from services.sync.listing import Found, order, take_stock
 from services.sync.run import FolderChangedError, Run, log
 from services.sync.store import Stored, store
@@ -46,6 +46,9 @@ def run_pass(run_: Run) -> None:
     """ImapError when the server fails us, PassEndedError when it is not to go on."""
     if run_.wish.full:
         release_quarantined(run_)
+    gone = gone_messages(
+        run_.account.id
+    )  # before we look: what leaves later may turn up where we have looked
     stock = take_stock(run_)
     wanted = [one for one in order(stock) if one.listed.is_selectable and _is_wanted(run_, one)]
     due = [one for one in wanted if not _is_unchanged(run_, one)]
@@ -66,7 +69,7 @@ def run_pass(run_: Run) -> None:
         complete &= len(done) == len(opened)
         opened = done
     if complete:
-        _erase_gone(run_)
+        _erase_gone(run_, gone)
 
 
 def _is_wanted(run_: Run, found: Found) -> bool:
@@ -256,6 +259,6 @@ def _finish(run_: Run, one: Open) -> None:
     )  # fmt: skip
 
 
-def _erase_gone(run_: Run) -> None:
-    while run_.commit(lambda: erase_gone(run_.account.id, run_.now)) >= PER_JOB:
-        pass
+def _erase_gone(run_: Run, gone: list[int]) -> None:
+    for at in range(0, len(gone), ROWS_AT_ONCE):
+        run_.commit(partial(erase_gone, run_.account.id, gone[at : at + ROWS_AT_ONCE]))
