@@ -6,6 +6,7 @@ Whatever fails in between, the next sync sets right: it takes the server's word 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,15 +14,20 @@ from dataclasses import dataclass
 from models.account import Account
 from models.database import row, run, write
 from models.inbox import Folder, Letter, Message, Role
-from services.errors import ConflictError, InvalidInputError, MailServerError, NotFoundError
-from services.imap import Client, ImapError, Limits, fetch, select, string
+from services.errors import ConflictError, FieldError, InvalidInputError, MailServerError, NotFoundError
+from services.imap import Client, ImapError, Limits, fetch, labels, select, string
 from services.imap_endpoints import open_account
 from services.inbox import folders
 from services.inbox.view import labels_of
 from services.relay import Relay
+from services.sync import relabel
 from services.sync.arrivals import read_flags, read_modseq
 
-FlagsNow = tuple[list[str], int]  # and their MODSEQ, 0 where the server keeps none
+FlagsNow = tuple[
+    list[str], list[str] | None, int
+]  # flags, Gmail's labels, MODSEQ (0 where the server keeps none)
+# Of IMAP (RFC 9051, flag-keyword); those with a $ are not people's.
+_KEYWORD = re.compile(r"""(?!\$)[^\x00-\x20\x7f-\U0010ffff(){%*"\\\]]+""")
 LIMITS = Limits(connect=10.0, greeting=15.0, command=30.0, whole=60.0)
 
 
@@ -40,18 +46,25 @@ def change(relay: Relay, account_id: str, message_id: int, wanted: Changes, now:
     """NotFoundError, also when the server has it no more; MailServerError when the server fails or refuses."""
     message = _found(account_id, message_id)
     target = _target(account_id, message, wanted)
-    with _at(relay, message) as client:
-        for sign, flags in _flags(message, wanted).items():
+    real = relabel.real_of(message)
+    with _at(relay, real) as client:
+        for sign, flags in _flags(real, wanted).items():
             if flags:
-                client.store([message.uid], f"{sign}FLAGS", flags)
-        flags_now = _flags_now(client, message.uid)
+                client.store([real.uid], f"{sign}FLAGS", flags)
+        into = target
+        if real.labels is not None:
+            into = relabel.relabel(client, message, real, wanted.labels, target)
+        flags_now = _flags_now(client, real.uid)
         if flags_now is None:
-            write(lambda: _bury(message, now))
+            write(lambda: _bury(real, now))
             raise NotFoundError(f"no message {message_id}")
-        write(lambda: _store_flags(message, flags_now, now))
-        if target is not None:
-            uid = _move(client, message, target)
-            write(lambda: _place(message, target, uid, now))
+        write(lambda: _store_told(message, real, None if into else target, flags_now, now))
+        if into is not None and real.labels is not None:
+            place, uid = relabel.move(client, real, into)
+            write(lambda: _place_labelled(message, into, place, uid, now))
+        elif into is not None:
+            uid = _move(client, real, into)
+            write(lambda: _place(real, into, uid, now))
 
 
 def delete(relay: Relay, account_id: str, message_id: int, now: int) -> None:
@@ -103,13 +116,24 @@ def _flags(message: Message, wanted: Changes) -> dict[str, list[str]]:
     for flag, value in (("\\Seen", wanted.is_read), ("\\Flagged", wanted.is_starred)):
         if value is not None:
             asked["+" if value else "-"].append(flag)
-    if wanted.labels is not None:
+    if wanted.labels is not None and message.labels is None:
+        _check_keywords(wanted.labels)
         here = labels_of(message.flags)
         asked["+"] += _without(wanted.labels, here)
         asked["-"] += _without(here, wanted.labels)
     if wanted.is_spam is False:
         asked["-"] += [one for one in message.flags if one.lower() == "$junk"]
     return asked
+
+
+def _check_keywords(labels: list[str]) -> None:
+    wrong = [
+        FieldError(f"labels.{at}", "this server keeps labels as keywords: no spaces, no letters but ASCII's, none of"
+                   ' (){%*"\\], and no $ in front', "INVALID_VALUE")
+        for at, one in enumerate(labels) if not _KEYWORD.fullmatch(one)
+    ]  # fmt: skip
+    if wrong:
+        raise InvalidInputError.of(wrong)
 
 
 def _without(some: list[str], others: list[str]) -> list[str]:
@@ -138,10 +162,11 @@ def _at(relay: Relay, message: Message) -> Iterator[Client]:
 def _flags_now(client: Client, uid: int) -> FlagsNow | None:
     """None when it is gone. A STORE to what is gone is no error (RFC 9051 6.4.9)."""
     items = "UID FLAGS MODSEQ" if client.has_condstore else "UID FLAGS"
+    items += " X-GM-LABELS" if client.has(labels.CAPABILITY) else ""
     told = fetch(client, str(uid), items).messages.get(uid)
     if told is None or b"FLAGS" not in told:
         return None
-    return read_flags(told), read_modseq(told)
+    return read_flags(told), labels.read_labels(told), read_modseq(told)
 
 
 def _move(client: Client, message: Message, target: Folder) -> int | None:
@@ -170,13 +195,36 @@ def _place_of(message: Message) -> tuple[int, int, int, int]:
 
 def _store_flags(message: Message, told: FlagsNow, now: int) -> None:
     """Unless a sync has been told newer ones meanwhile."""
-    flags, modseq = told
+    flags, labelled, modseq = told
     run(
-        "UPDATE messages SET flags = ?, is_read = ?, is_starred = ?, modseq = ?, updated_at = ?"
+        "UPDATE messages SET flags = ?, is_read = ?, is_starred = ?, labels = ?, modseq = ?, updated_at = ?"
         f" WHERE {_STILL_THERE} AND modseq <= ?",
-        json.dumps(flags), "\\Seen" in flags, "\\Flagged" in flags, modseq, now, *_place_of(message), modseq,
+        json.dumps(flags), "\\Seen" in flags, "\\Flagged" in flags,
+        None if message.labels is None else json.dumps(labelled or []),
+        modseq, now, *_place_of(message), modseq,
     )  # fmt: skip
     _count(message.folder_id)
+    if message.labels is not None:
+        _show(message)
+
+
+def _show(real: Message, *left: int) -> None:
+    """At Gmail: under the labels that it has now. `left`: folders that it was in."""
+    for folder_id in relabel.shown(real) | set(left):
+        _count(folder_id)
+
+
+def _store_told(message: Message, real: Message, target: Folder | None, told: FlagsNow, now: int) -> None:
+    _store_flags(relabel.follow(message, real, target), told, now)
+    _count(message.folder_id)
+
+
+def _place_labelled(message: Message, into: Folder, place: Folder, uid: int | None, now: int) -> None:
+    real = relabel.follow(message, relabel.real_of(message), place)
+    _place(real, place, uid, now)
+    if into.label is not None:
+        relabel.add_label(real, into.label)
+    _show(real, message.folder_id)
 
 
 def _bury(message: Message, now: int) -> None:
@@ -184,6 +232,8 @@ def _bury(message: Message, now: int) -> None:
         f"UPDATE messages SET gone_at = ?, updated_at = ? WHERE {_STILL_THERE}", now, now, *_place_of(message)
     )
     _count(message.folder_id)
+    if message.labels is not None:
+        _show(message)
 
 
 def _place(message: Message, target: Folder, uid: int | None, now: int) -> None:

@@ -55,7 +55,10 @@ def _found(account_id: str, part_id: int) -> tuple[Part, Message]:
 def _place(account_id: str, letter_id: int) -> Message | None:
     """Any of its copies."""
     copies = Message.select().where(
-        Message.letter_id == letter_id, Message.account_id == account_id, Message.gone_at.is_null()
+        Message.letter_id == letter_id,
+        Message.account_id == account_id,
+        Message.gone_at.is_null(),
+        Message.view_of.is_null(),
     )
     found: Message | None = copies.first()
     return found

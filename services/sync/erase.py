@@ -55,6 +55,7 @@ def erase_former(account_id: str, folder_id: int, uidvalidity: int) -> int:
 
 def _erase(account_id: str, found: Sequence[tuple[int, int]]) -> None:
     for some in _chunks([one[0] for one in found]):
+        run(f"DELETE FROM messages WHERE view_of IN ({marks(len(some))})", *some)
         run(f"DELETE FROM messages WHERE id IN ({marks(len(some))})", *some)
     erase_letters(account_id, list({one[1] for one in found}))
 
