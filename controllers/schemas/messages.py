@@ -10,7 +10,6 @@ from pydantic.alias_generators import to_camel
 from controllers.schemas.accounts import Camel
 from controllers.schemas.common import Limit, Offset, Query, Whole
 from services.inbox import listing
-from services.inbox.view import KEYWORDS
 
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=3_000)]
 IdText = Annotated[Whole, Field(ge=1, le=2**63 - 1)]
@@ -74,18 +73,16 @@ class DownloadQuery(CamelQuery):
         return self
 
 
-def _labels(labels: list[str]) -> list[str]:
-    lower = [one.lower() for one in labels]
-    if len(set(lower)) != len(lower):
+def _distinct(labels: list[str]) -> list[str]:
+    if len({one.lower() for one in labels}) != len(labels):
         raise ValueError("names a label twice")
-    if KEYWORDS & set(lower):
-        raise ValueError(f"{', '.join(sorted(KEYWORDS & set(lower)))}: servers' own words, no labels")
     return labels
 
 
-# A keyword of IMAP (RFC 9051, flag-keyword): an atom, in ASCII; those that begin with a $ are not people's.
-_FIRST = r"!#&'+,\-./0-9:;<=>?@A-Z\[\^_`a-z|}~"
-Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=rf"^[{_FIRST}][${_FIRST}]*$")]
+# What the server can keep is told by changes.py. What begins with a backslash is the server's own.
+Label = Annotated[
+    str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f\\][^\x00-\x1f\x7f]*$")
+]
 
 
 class MessageChanges(Camel):
@@ -94,8 +91,8 @@ class MessageChanges(Camel):
     is_read: bool | None = None
     is_starred: bool | None = None
     is_spam: bool | None = Field(None, description="moves it to the spam folder, or from there to the inbox")
-    labels: Annotated[list[Label], Field(max_length=50), AfterValidator(_labels)] | None = Field(
-        None, description="all that it is to have; kept as keywords on the server"
+    labels: Annotated[list[Label], Field(max_length=50), AfterValidator(_distinct)] | None = Field(
+        None, description="all that it is to have; kept as keywords on the server, at Gmail as labels"
     )
     folder_id: Annotated[str, StringConstraints(pattern="^[0-9]{1,18}$")] | None = Field(
         None, description="where it is to be moved"

@@ -5,6 +5,7 @@ Whatever fails in between, the next sync sets right: it takes the server's word 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,16 +13,19 @@ from dataclasses import dataclass
 from models.account import Account
 from models.database import write
 from models.inbox import Folder, Message, Role
-from services.errors import ConflictError, InvalidInputError, MailServerError, NotFoundError
-from services.imap import Client, ImapError, fetch, select
-from services.inbox import folders, moving
+from services.errors import ConflictError, FieldError, InvalidInputError, MailServerError, NotFoundError
+from services.imap import Client, ImapError, fetch, labels, select
+from services.inbox import folders, keeping, moving
 from services.inbox.connections import connection
-from services.inbox.keeping import bury, place, store_flags
-from services.inbox.view import labels_of
+from services.inbox.keeping import Told
+from services.inbox.view import KEYWORDS, labels_of
 from services.relay import Relay
-from services.sync.arrivals import read_flags
+from services.sync import relabel
+from services.sync.arrivals import read_flags, read_modseq
 
 SECONDS = 60.0  # for all that a change takes on its server
+# Of IMAP (RFC 9051, flag-keyword); those with a $ are not people's.
+_KEYWORD = re.compile(r"""(?!\$)[^\x00-\x20\x7f-\U0010ffff(){%*"\\\]]+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +47,21 @@ def change(relay: Relay, account_id: str, message_id: int, wanted: Changes, now:
     nothing is changed, or the error says what is."""
     message = _found(account_id, message_id)
     target = _target(account_id, message, wanted)
-    asked = _flags(message, wanted)
-    with _at(relay, message, now) as client:
-        before = _flags_now(client, message, now) if target is not None and any(asked.values()) else None
-        _store(client, message.uid, asked)
-        flags = _flags_now(client, message, now)
-        write(lambda: store_flags(message, flags, now))
-        if target is not None:
+    real = relabel.real_of(message)
+    asked = _flags(real, wanted)
+    with _at(relay, real, now) as client:
+        before = _told(client, real, now) if target is not None and any(asked.values()) else None
+        _store(client, real.uid, asked)
+        into = target
+        if real.labels is not None:
+            into = relabel.relabel(client, message, real, wanted.labels, target)
+        told = _told(client, real, now)
+        write(lambda: keeping.store_told(message, real, None if into else target, told, now))
+        if into is not None:
             try:
-                uid = moving.move(client, message, target)
+                _move(client, message, real, into, now)
             except (ImapError, MailServerError) as error:
-                raise _not_moved(client, message, before, flags, error, now) from error
-            write(lambda: place(message, target, uid, now))
+                raise _not_moved(client, real, before, told, error, now) from error
 
 
 def delete(relay: Relay, account_id: str, message_id: int, now: int) -> None:
@@ -67,8 +74,8 @@ def delete(relay: Relay, account_id: str, message_id: int, now: int) -> None:
     with _at(relay, message, now) as client:
         client.delete([message.uid])
         with suppress(NotFoundError):  # a server without UIDPLUS keeps it, marked as deleted
-            left = _flags_now(client, message, now)
-            write(lambda: store_flags(message, left, now))
+            left = _told(client, message, now)
+            write(lambda: keeping.store_flags(message, left, now))
 
 
 def _found(account_id: str, message_id: int) -> Message:
@@ -103,13 +110,29 @@ def _flags(message: Message, wanted: Changes) -> Flags:
     for flag, value in (("\\Seen", wanted.is_read), ("\\Flagged", wanted.is_starred)):
         if value is not None:
             asked["+" if value else "-"].append(flag)
-    if wanted.labels is not None:
+    if wanted.labels is not None and message.labels is None:
+        _check_keywords(wanted.labels)
         here = labels_of(message.flags)
         asked["+"] += _without(wanted.labels, here)
         asked["-"] += _without(here, wanted.labels)
     if wanted.is_spam is False:
         asked["-"] += [one for one in message.flags if one.lower() == "$junk"]
     return asked
+
+
+def _check_keywords(labels: list[str]) -> None:
+    wrong = [
+        FieldError(f"labels.{at}", "this server keeps labels as keywords: no spaces, no letters but ASCII's, none of"
+                   ' (){%*"\\], and no $ in front', "INVALID_VALUE")
+        for at, one in enumerate(labels) if not _KEYWORD.fullmatch(one)
+    ]  # fmt: skip
+    wrong += [
+        FieldError(f"labels.{at}", "is a word of the servers' own", "INVALID_VALUE")
+        for at, one in enumerate(labels)
+        if one.lower() in KEYWORDS
+    ]
+    if wrong:
+        raise InvalidInputError.of(wrong)
 
 
 def _without(some: list[str], others: list[str]) -> list[str]:
@@ -140,28 +163,39 @@ def _store(client: Client, uid: int, asked: Flags) -> None:
             client.store([uid], f"{sign}FLAGS", flags)
 
 
-def _flags_now(client: Client, message: Message, now: int) -> list[str]:
+def _told(client: Client, message: Message, now: int) -> Told:
     """NotFoundError when it is gone. A STORE to what is gone is no error (RFC 9051 6.4.9)."""
-    told = fetch(client, str(message.uid), "UID FLAGS").messages.get(message.uid)
+    items = "UID FLAGS MODSEQ" if client.has_condstore else "UID FLAGS"
+    items += " X-GM-LABELS" if client.has(labels.CAPABILITY) else ""
+    told = fetch(client, str(message.uid), items).messages.get(message.uid)
     if told is None or b"FLAGS" not in told:
-        write(lambda: bury(message, now))
+        write(lambda: keeping.bury(message, now))
         raise NotFoundError(f"no message {message.id}")
-    return read_flags(told)
+    return Told(read_flags(told), labels.read_labels(told), read_modseq(told))
+
+
+def _move(client: Client, message: Message, real: Message, into: Folder, now: int) -> None:
+    if real.labels is None:
+        uid = moving.move(client, real, into)
+        write(lambda: keeping.place(real, into, uid, now))
+    else:
+        place, uid = relabel.move(client, real, into)
+        write(lambda: keeping.place_labelled(message, into, place, uid, now))
 
 
 def _not_moved(
-    client: Client, message: Message, before: list[str] | None, flags: list[str], error: Exception, now: int
+    client: Client, message: Message, before: Told | None, after: Told, error: Exception, now: int
 ) -> Exception:
     """What to raise. Flags that were changed for the move's sake are put back, where the server still listens."""
-    if before is None or before == flags or isinstance(error, MailServerError):
+    if before is None or before.flags == after.flags or isinstance(error, MailServerError):
         return error
-    back = {"+": _without(before, flags), "-": _without(flags, before)}
+    back = {"+": _without(before.flags, after.flags), "-": _without(after.flags, before.flags)}
     try:
         _store(client, message.uid, back)
-        left = _flags_now(client, message, now)
-        write(lambda: store_flags(message, left, now))
+        left = _told(client, message, now)
+        write(lambda: keeping.store_flags(message, left, now))
     except (ImapError, NotFoundError):
-        left = flags
-    if left == before:
+        left = after
+    if left.flags == before.flags:
         return error
     return MailServerError(f"read, starred and labels were changed; the move failed: {error}")

@@ -22,7 +22,7 @@ def copy_of(account_id: str, letter_id: int) -> Copy | None:
     """Any of its copies: sooner one that its folder still has by this UID."""
     found = row(
         "SELECT f.raw_name, m.uidvalidity, m.uid FROM messages m JOIN folders f ON f.id = m.folder_id"
-        " WHERE m.letter_id = ? AND m.account_id = ? AND m.gone_at IS NULL"
+        " WHERE m.letter_id = ? AND m.account_id = ? AND m.gone_at IS NULL AND m.view_of IS NULL"
         " ORDER BY CASE WHEN f.uidvalidity = m.uidvalidity THEN 0 ELSE 1 END, f.missed, m.id LIMIT 1",
         letter_id, account_id,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from services.inbox.view import Item
 
 NEWEST = "receivedAt:desc"
 OLDEST = "receivedAt:asc"
+_ONCE = " AND m.view_of IS NULL"  # however many labels show it
 
 
 def found(
@@ -23,7 +24,9 @@ def found(
         account_id, [(one.words, one.begins, one.without) for one in terms]
     )
     more: list[object] = []
-    if folder_id is not None:
+    if folder_id is None:
+        condition += _ONCE
+    else:
         condition += " AND m.folder_id = ?"
         more.append(folder_id)
     if cursor:
@@ -46,7 +49,7 @@ def of_conversation(account_id: str, conversation_id: int, limit: int, cursor: s
     hits = rows(
         "SELECT m.id, m.received_at FROM letters l INDEXED BY letters_conversation"
         " JOIN messages m ON m.letter_id = l.id WHERE l.conversation_id = ? AND l.account_id = ?"
-        f" AND m.gone_at IS NULL{condition} ORDER BY m.received_at, m.id LIMIT ?",
+        f" AND m.gone_at IS NULL{_ONCE}{condition} ORDER BY m.received_at, m.id LIMIT ?",
         conversation_id, account_id, *more, limit + 1,
     )  # fmt: skip
     return page_of(hits, limit, OLDEST)

@@ -7,13 +7,14 @@ from typing import Any
 
 from models.database import marks, rows
 from models.inbox import Role
+from services.imap.labels import user_labels
 
 Item = dict[str, Any]
 # Servers' own keywords, no labels of people's.
 KEYWORDS = frozenset({"junk", "nonjunk", "notjunk", "forwarded", "mdnsent"})
 _COLUMNS = (
     "m.id, m.account_id, m.folder_id, f.role, m.flags, m.is_read, m.is_starred, m.received_at, m.created_at,"
-    " m.updated_at, l.id, l.subject, l.sender, l.recipients, l.sent_at, l.size, l.preview, l.conversation_id"
+    " m.updated_at, l.id, l.subject, l.sender, l.recipients, l.sent_at, l.size, l.preview, l.conversation_id, m.labels"
 )
 
 
@@ -47,7 +48,7 @@ def _item(one: tuple[Any, ...], attached: int) -> Item:
         "isStarred": bool(one[6]),
         "isSpam": one[3] == Role.SPAM or "$junk" in {flag.lower() for flag in flags},
         "isDeleted": one[3] == Role.TRASH or "\\deleted" in {flag.lower() for flag in flags},
-        "labels": labels_of(flags),
+        "labels": labels_of(flags) if one[18] is None else user_labels(json.loads(one[18])),
         "attachmentCount": attached,
         "size": one[15],
         "sentAt": one[14],

@@ -36,6 +36,13 @@ def test_flags_and_labels_are_set_and_taken_away_on_the_server(box: Box) -> None
     assert {**before, "attachments": []} == {**after, "attachments": []}
 
 
+def test_labels_that_no_keyword_can_be_are_refused_by_name(box: Box) -> None:
+    answer = box.ann.patch(box.path, {"labels": ["good", "two words", "Büro", "$own"]})
+    assert answer.status_code == 400
+    assert [one["field"] for one in answer.json["details"]] == ["labels.1", "labels.2", "labels.3"]
+    assert box.on_server("INBOX") == [set()]
+
+
 def test_a_moved_message_keeps_its_id_also_after_the_next_sync(box: Box) -> None:
     archive = box.folders["archive"]["id"]
     answer = box.ann.patch(box.path, {"folderId": archive})
