@@ -9,6 +9,7 @@ from services.inbox.questions import Term
 from services.inbox.snippets import marked, snippet
 from services.inbox.view import Item
 
+LOOKED_AT, LEAST_LOOKED_AT = 4_000_000, 10_000  # characters of all texts of a page, and of each: for snippets
 NEWEST = "receivedAt:desc"
 OLDEST = "receivedAt:asc"
 _ONCE = " AND m.view_of IS NULL"  # however many labels show it
@@ -58,10 +59,11 @@ def of_conversation(account_id: str, conversation_id: int, limit: int, cursor: s
 def with_snippets(items: list[Item], terms: list[Term]) -> list[Item]:
     """What of each message answers the question: of its body, else of its people."""
     ids = [int(one["id"]) for one in items]
+    characters = max(LOOKED_AT // max(len(ids), 1), LEAST_LOOKED_AT)
     texts = {
         message_id: (people, text or "")
         for message_id, people, text in rows(
-            f"SELECT m.id, l.people, substr(l.text, 1, {words.INDEXED}) FROM messages m JOIN letters l"
+            f"SELECT m.id, l.people, substr(l.text, 1, {characters}) FROM messages m JOIN letters l"
             f" ON l.id = m.letter_id WHERE m.id IN ({marks(len(ids))})",
             *ids,
         )
