@@ -20,7 +20,7 @@ _TAG = re.compile(
     )({_TEXT})""",
     re.VERBOSE | re.DOTALL,
 )
-_ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*(?:"([^"]*)"?|'([^']*)'?|([^\s>]+)))?""")
+ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*(?:"([^"]*)"?|'([^']*)'?|([^\s>]+)))?""")
 FIRST_TEXT = re.compile(_TEXT)
 _DISPLAY_NONE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 VOID = frozenset(
@@ -49,7 +49,7 @@ def is_hidden(attributes: str) -> bool:
 
 def attribute(source: str, wanted: str) -> str | None:
     """The first value of an attribute, None when it is not there."""
-    for match in _ATTRIBUTE.finditer(source):
+    for match in ATTRIBUTE.finditer(source):
         name, double, single, bare = match.groups()
         if name.lower() == wanted:
             return decoded(double or single or bare or "")
