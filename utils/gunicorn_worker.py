@@ -22,6 +22,7 @@ import struct
 import time
 from contextlib import suppress
 from functools import partial
+from operator import gt
 from selectors import EVENT_READ
 from typing import Any
 
@@ -56,12 +57,13 @@ _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNOREC
 class Inbox:
     """What has come of a request."""
 
-    __slots__ = ("_body", "_expects", "_needed", "_plain", "data", "since")
+    __slots__ = ("_body", "_chunk", "_expects", "_needed", "_plain", "data", "since")
 
     def __init__(self, data: bytes) -> None:
         self.data = bytearray()
         self.since = monotonic()
         self._body = 0  # where the body begins; 0 while the head is not whole
+        self._chunk = 0  # where the first chunk begins that is not here to its end
         self._needed = 0  # bytes of body to gather; -1 for chunks
         self._plain = False  # its length is known, and small enough to be gathered whole
         self._expects = False
@@ -88,6 +90,7 @@ class Inbox:
             head = _EXPECT.sub(b"", head)
             self.data[:end] = head
             self._body = len(head)
+        self._chunk = self._body
 
     def is_whole(self) -> bool:
         """As far as it is gathered here."""
@@ -95,8 +98,25 @@ class Inbox:
             return False
         gathered = len(self.data) - self._body
         if self._needed < 0:
-            return gathered > GATHERED or _chunks_end(self.data, self._body)
+            return gathered > GATHERED or self._chunks_end()
         return gathered >= self._needed
+
+    def _chunks_end(self) -> bool:
+        """Whether a chunked body (RFC 9112 7.1) is here to its end, or is none. What was read once is not read again:
+        it may come byte by byte."""
+        while True:
+            end = self.data.find(b"\r\n", self._chunk)
+            if end < 0:
+                return False
+            size = bytes(self.data[self._chunk : end]).partition(b";")[0].strip()
+            if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size):
+                return True  # gunicorn will say so
+            if int(size, 16) == 0:
+                return self.data.find(b"\r\n\r\n", end) >= 0  # after the trailers, if there are any
+            after = end + 2 + int(size, 16) + 2
+            if after > len(self.data):
+                return False
+            self._chunk = after
 
     def is_too_large(self) -> bool:
         return not self._body and len(self.data) > LARGEST_HEAD
@@ -122,8 +142,8 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         super().__init__(*args, **kwargs)
         self._waiting: dict[Any, Inbox] = {}  # by connection, the oldest first
         self._leaving: dict[Any, float] = {}  # connections that are closed on our side, and since when
-        self._yielded = 0.0  # since when the next connection is left to others,
-        self._counts = b""  # who had these then
+        self._yielded = 0.0  # since when the next connection is left to others
+        self._counts: tuple[int, ...] = ()  # who had how many at the last look
         self._patient_from = 0.0
         self._asked = False  # in this turn of the loop, to take a connection
         self._hub: Hub
@@ -136,7 +156,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._tell_share()
         asked, self._asked = self._asked, False
         if not asked:
-            self._counts = b""  # whatever was left to others is taken
+            self._counts = ()  # whatever was left to others is taken
         super().wait_for_and_dispatch_events(timeout)
         self._hub.finish()
 
@@ -170,11 +190,11 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         now = monotonic()
         if now < self._patient_from:
             return False
-        counts = self.shares.counts()
-        if counts != self._counts:  # it was taken: this is another one
-            self._counts, self._yielded = counts, now
+        before, self._counts = self._counts, self.shares.counts()
+        if not before or any(map(gt, self._counts, before)):  # it was taken: this is another one
+            self._yielded = now
         if now - self._yielded > YIELD_SECONDS:
-            self._counts, self._patient_from = b"", now + IMPATIENT_SECONDS
+            self._counts, self._patient_from = (), now + IMPATIENT_SECONDS
             return False
         time.sleep(YIELD_STEP)
         return True
@@ -327,22 +347,6 @@ def _has_room(sock: socket.socket) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLOUT)
     return bool(poll.poll(0))
-
-
-def _chunks_end(data: bytearray, at: int) -> bool:
-    """Whether a chunked body (RFC 9112 7.1) that begins at `at` is here to its end, or is none."""
-    while True:
-        end = data.find(b"\r\n", at)
-        if end < 0:
-            return False
-        size = bytes(data[at:end]).partition(b";")[0].strip()
-        if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size):
-            return True  # gunicorn will say so
-        if int(size, 16) == 0:
-            return data.find(b"\r\n\r\n", end) >= 0  # after the trailers, if there are any
-        at = end + 2 + int(size, 16) + 2
-        if at > len(data):
-            return False
 
 
 def _say(sock: socket.socket, line: bytes) -> None:
