@@ -25,7 +25,7 @@ _SHOWN = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image
     "download_attachment", "The bytes of an attachment, by a credential or by its downloadUrl", "Attachments",
     Scope.READ,
     {200: ("Its bytes", says.BINARY)}, query=DownloadQuery, content_type="application/octet-stream",
-    errors=(502,), group="accounts", of_user=True, by_link=True,
+    errors=(502,), group="accounts", of_user=True, by_link=True, outward=True,
 ))  # fmt: skip
 def get(call: Call, account_id: str, part_id: int) -> Response:
     query: DownloadQuery = call.query

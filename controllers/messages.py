@@ -58,7 +58,7 @@ def one(call: Call, account_id: str, message_id: int) -> dict[str, Any]:
 @operation(bp, "PATCH", "/api/<key:account_id>/messages/<id:message_id>", Operation(
     "change_message", "Mark, label or move a message: on its server first, then here", TAG, Scope.SEND,
     {200: ("As it is now", says.MESSAGE_DETAIL)}, group="accounts", of_user=True, body=MessageChanges,
-    example={"isRead": True, "labels": ["invoices"]}, errors=(409, 502),
+    example={"isRead": True, "labels": ["invoices"]}, errors=(409, 502), outward=True,
 ))  # fmt: skip
 def change(call: Call, account_id: str, message_id: int) -> dict[str, Any]:
     account = accounts.find(call.who, account_id)
@@ -68,7 +68,7 @@ def change(call: Call, account_id: str, message_id: int) -> dict[str, Any]:
 
 @operation(bp, "DELETE", "/api/<key:account_id>/messages/<id:message_id>", Operation(
     "delete_message", "Move a message to the trash; from there, delete it for good", TAG, Scope.SEND,
-    {204: ("Done", None)}, group="accounts", of_user=True, errors=(409, 502),
+    {204: ("Done", None)}, group="accounts", of_user=True, errors=(409, 502), outward=True,
 ))  # fmt: skip
 def delete(call: Call, account_id: str, message_id: int) -> tuple[None, int]:
     changes.delete(call.relay, accounts.find(call.who, account_id).id, message_id, call.now)

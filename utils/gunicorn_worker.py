@@ -7,7 +7,8 @@ has waited longest makes room. Nor does the loop stand still for up to two secon
 
 A request that waits for nothing but a commit gets no thread at all. All such requests that are there are read by the
 loop and stored by one commit, which saves the hand-over of the interpreter from thread to thread: the larger part of
-their cost.
+their cost. One that waits for somebody else's server gets a thread of another pool: a few of them, each for minutes,
+must not keep all others waiting.
 
 A new connection is left to a worker with fewer of them, as long as that takes it at once.
 """
@@ -25,6 +26,7 @@ from functools import partial
 from operator import gt
 from selectors import EVENT_READ
 from typing import Any
+from urllib.parse import unquote
 
 from gunicorn import http, util
 from gunicorn.workers.gthread import ThreadWorker
@@ -51,6 +53,7 @@ QUICK_SECONDS = 0.05  # should the loop all the same read what has not come: an 
 _LENGTHS = re.compile(rb"\r\ncontent-length:([^\r\n]*)", re.IGNORECASE)
 _LENGTH = re.compile(rb"[ \t]*(\d{1,18})[ \t]*")
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_PATH_END = re.compile("[?#]")
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
@@ -125,6 +128,12 @@ class Inbox:
         """Whether it begins with one of these request lines, and is here to its end without any doubt."""
         return self._plain and bytes(self.data[:80]).startswith(lines) and self.is_whole()
 
+    def line(self) -> str:
+        """`METHOD path`, with the path as the application will see it, in whatever odd way it is written."""
+        words = bytes(self.data[: self._body]).split(maxsplit=2)[:2]
+        method, uri = (word.decode("latin-1") for word in (*words, b"", b"")[:2])
+        return f"{method} {unquote(_PATH_END.split(uri, maxsplit=1)[0], 'latin-1')}"
+
     def takes_up_expectation(self) -> bool:
         """True once, when the client waits for our word before it sends the body."""
         expects, self._expects = self._expects, False
@@ -132,9 +141,11 @@ class Inbox:
 
 
 class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type hints
-    """`quick`: the request lines, with their line ends, of requests that wait for nothing but a commit."""
+    """`quick`: the request lines, with their line ends, of requests that wait for nothing but a commit.
+    `outward`: matches `METHOD path` of those that wait for somebody else's server."""
 
     quick: tuple[bytes, ...] = ()
+    outward: re.Pattern[str] | None = None
     shares: Shares | None = None  # with `place`, ours in it: set before the fork
     place = 0
 
@@ -150,6 +161,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def init_process(self) -> None:
         self._hub = Hub()
+        self._outward_pool = self.get_thread_pool()
         super().init_process()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
@@ -269,8 +281,14 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                 self._hub.spawn(partial(self._serve, conn))
             else:
                 _limit_reads(conn, THREAD_SECONDS)
-                super().enqueue_req(conn)
+                self._hand_over(conn, inbox)
         return True
+
+    def _hand_over(self, conn: Any, inbox: Inbox) -> None:
+        """As gunicorn's own `enqueue_req` does it, but to one of two pools."""
+        waits = self.outward is not None and self.outward.fullmatch(inbox.line())
+        done = (self._outward_pool if waits else self.tpool).submit(self.handle, conn)
+        done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, conn, future))
 
     def _serve(self, conn: Any) -> None:
         """In the loop's own thread, what a thread of the pool does with others."""

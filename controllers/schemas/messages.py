@@ -80,7 +80,9 @@ def _distinct(labels: list[str]) -> list[str]:
 
 
 # A keyword of IMAP (RFC 9051, flag-keyword); those with a $ are not people's.
-Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r'^[^\x00-\x20\x7f-\uffff(){%*"\\\]$][^\x00-\x20\x7f-\uffff(){%*"\\\]]*$')]  # fmt: skip  # noqa: E501
+Label = Annotated[
+    str, StringConstraints(min_length=1, max_length=100, pattern=r"^[!#&'+-\[^-z|~][!#$&'+-\[^-z|~]*$")
+]
 
 
 class MessageChanges(Camel):

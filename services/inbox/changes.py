@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from models.account import Account
 from models.database import row, run, write
 from models.inbox import Folder, Letter, Message, Role
-from services.errors import ConflictError, InvalidInputError, MailServerError, NotFoundError
+from services.errors import ConflictError, FieldError, InvalidInputError, MailServerError, NotFoundError
 from services.imap import Client, ImapError, Limits, fetch, select, string
 from services.imap_endpoints import open_account
 from services.inbox import folders
@@ -41,7 +41,7 @@ def change(relay: Relay, account_id: str, message_id: int, wanted: Changes, now:
     with _at(relay, message) as client:
         for sign, flags in _flags(message, wanted).items():
             if flags:
-                client.store([message.uid], f"{sign}FLAGS", flags)
+                _store(client, message, f"{sign}FLAGS", flags)
         flags_now = _flags_now(client, message.uid)
         if flags_now is None:
             write(lambda: _bury(message, now))
@@ -108,6 +108,17 @@ def _flags(message: Message, wanted: Changes) -> dict[str, list[str]]:
     if wanted.is_spam is False:
         asked["-"] += [one for one in message.flags if one.lower() == "$junk"]
     return asked
+
+
+def _store(client: Client, message: Message, change: str, flags: list[str]) -> None:
+    """What a server does not take by its nature, such as too long a label, is for the caller to mend."""
+    try:
+        client.store([message.uid], change, flags)
+    except ImapError as error:
+        if error.code not in ("CANNOT", "LIMIT"):
+            raise
+        wrong = FieldError("labels", f"the mail server does not take them: {error}")
+        raise InvalidInputError.of([wrong]) from None
 
 
 def _without(some: list[str], others: list[str]) -> list[str]:
