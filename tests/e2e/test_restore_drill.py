@@ -60,7 +60,7 @@ class Loss:
         # Mail that is sure to wait in the backup, and goes out before the end: it must not be doubled unseen.
         self.slow = self.daemon.add_config(port, name="slow", weight=0)
         self.daemon.post(f"/api/smtp-configs/{self.slow}/pause")
-        with Load(self.daemon.url, 4, {}) as load:
+        with Load(self.daemon.url, 4, {}, pause=0.01) as load:
             time.sleep(1.0)
             answer = self.daemon.post("/api/emails/batch", burst(self.slow))
             self.before = [*load.accepted, *(one["email_id"] for one in answer["results"])]
