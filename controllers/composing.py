@@ -45,7 +45,7 @@ def _send(call: Call) -> Response:
             body.composition(),
             body.files(),
             call.now,
-            key_of(call.request, "compose", value),
+            key_of(call.request, f"compose of {call.who.user}", value),
         )
     return sent(answer)
 

@@ -84,7 +84,7 @@ def delete(call: Call, draft_id: str) -> tuple[None, int]:
 def send(call: Call, draft_id: str) -> Response:
     value = read_json(call.request) if has_body(call.request) else {}
     body = checked(value, SendDraftBody)
-    key = key_of(call.request, f"drafts/{draft_id}/send", value)
+    key = key_of(call.request, f"drafts/{draft_id}/send of {call.who.user}", value)
     with spoken(uploaded=0):
         answer = outgoing.send_draft(
             call.relay, call.who, draft_id, body.model_dump(exclude_unset=True), call.now, key

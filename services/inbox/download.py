@@ -79,7 +79,7 @@ def _chunks(relay: Relay, account: Account, part: Part, place: Message) -> Itera
             _select(client, place)
             yield from decoded(part.encoding, section(client, place.uid, part.section))
     except ImapError as error:
-        log.warning("action=download_failed account=%s part=%s error=%s", account.id, part.id, error)
+        log.warning("action=download_failed account=%s part=%s error=%r", account.id, part.id, str(error))
         raise MailServerError(f"the mail server does not give it now: {error}") from error
 
 
