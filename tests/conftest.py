@@ -21,6 +21,7 @@ LONG = "MAILFERRY_TEST_LONG"  # set where --long is given, for what is decided b
 SPARED = (
     "tests/unit/", "tests/smtp/", "tests/test_architecture.py", "tests/http/test_bad_", "tests/backup/",
     "tests/cli/test_backup.py", "tests/faults/", "tests/e2e/test_restore_drill.py", "tests/e2e/test_benchmarks.py",
+    "tests/e2e/test_supervised.py",
     "tests/imap/", "tests/inbox/test_safe_html.py", "tests/reports/test_real_servers.py",
     "tests/reports/test_corpora.py", "tests/sync/test_awkward.py", "tests/sync/test_pymap.py",
     "tests/sync/test_kill.py", "tests/sync/test_idler.py", "tests/sync/test_differential.py",

@@ -98,7 +98,7 @@ def check(loss: Loss, log: Path) -> None:
     assert doubled <= told, "none is doubled silently"
 
 
-@pytest.mark.parametrize("waiting", ["hold", "resend"])
+@pytest.mark.parametrize("waiting", ["hold", pytest.param("resend", marks=pytest.mark.long)])
 def test_after_a_restore_all_is_there_and_nothing_marked_sent_goes_twice(
     daemon: Daemon, tmp_path: Path, waiting: str
 ) -> None:
