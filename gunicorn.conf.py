@@ -141,10 +141,13 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """In each worker, after the fork: deliver until it is told to stop."""
+    from controllers.operation import outward
     from models.database import database
 
     sys.setswitchinterval(SWITCH_SECONDS)
-    relay: Relay = worker.app.wsgi().extensions["mailferry"]
+    app = worker.app.wsgi()
+    relay: Relay = app.extensions["mailferry"]
+    worker.outward = outward(app)
     gc.freeze()  # what is there now stays: a full collection goes through all of it, 20 ms in which nothing else runs
     if not database.shared:  # a server far away, or gone, must not make the loop wait
         worker.quick = QUICK

@@ -26,7 +26,7 @@ _SHOWN = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image
     "download_attachment", "The bytes of an attachment, by a credential or by its downloadUrl", "Attachments",
     Scope.READ,
     {200: ("Its bytes", says.BINARY)}, query=DownloadQuery, content_type="application/octet-stream",
-    errors=(409, 502, 503), group="downloads", of_user=True, by_link=True,
+    errors=(409, 502, 503), group="downloads", of_user=True, by_link=True, outward=True,
 ))  # fmt: skip
 def get(call: Call, account_id: str, part_id: int) -> Response:
     """The bytes come from the account's server, as they are asked for. A `downloadUrl` needs no credential, and is

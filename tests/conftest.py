@@ -15,18 +15,20 @@ from tests.support import database
 from tests.support.chaos import Sums
 
 SUMS = "sums"
+LONG = "MAILFERRY_TEST_LONG"  # set where --long is given, for what is decided before a test runs
 
 # On PostgreSQL these would prove the same once more, for they need no database, or they are about SQLite's file.
 SPARED = (
-    "tests/unit/", "tests/smtp/", "tests/test_architecture.py", "tests/http/test_bad_bodies.py", "tests/backup/",
+    "tests/unit/", "tests/smtp/", "tests/test_architecture.py", "tests/http/test_bad_", "tests/backup/",
     "tests/cli/test_backup.py", "tests/faults/", "tests/e2e/test_restore_drill.py", "tests/e2e/test_benchmarks.py",
+    "tests/e2e/test_supervised.py",
     "tests/imap/", "tests/inbox/test_safe_html.py", "tests/reports/test_real_servers.py",
     "tests/reports/test_corpora.py", "tests/sync/test_awkward.py", "tests/sync/test_pymap.py",
     "tests/sync/test_kill.py", "tests/sync/test_idler.py", "tests/sync/test_differential.py",
     "tests/composing/test_killed.py", "tests/composing/test_doc.py", "tests/composing/test_seeds.py",
     "tests/composing/test_uploads.py", "tests/composing/test_replies.py", "tests/accounts/test_seeds.py",
     "tests/accounts/test_sources.py",
-    "tests/http/test_shares.py", "tests/http/test_schemathesis.py", "tests/inbox/test_threads.py",
+    "tests/http/test_shares.py", "tests/http/test_schemathesis", "tests/inbox/test_threads.py",
     "tests/cli/test_main.py", "tests/cli/test_welcome.py", "tests/cli/test_syncing.py", "tests/pop3/",
     "tests/browser/", "tests/openapi/",
 )  # fmt: skip
@@ -39,6 +41,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the long form of the fault cases too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--long"):
+        os.environ[LONG] = "yes"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

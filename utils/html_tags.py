@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from html import unescape
 
 _ATTRIBUTES = r"""(?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+|(?=>)|\Z))*+"""
-# The content of these is never text to read, and holds no tags up to the end tag.
 _SMALL = 300_000  # characters: of a larger page the tags are not held all at once
+# The content of these is never text to read, and holds no tags up to the end tag.
 _SKIPPED = "(?i:script|style|title|textarea|iframe|noembed|noframes|xmp|template)"
 _TEXT = r"(?:[^<]++|<(?![a-zA-Z!?/]))*+"
 _TAG = re.compile(
     rf"""<(?:
-        (?=[IiNnSsTtXx])({_SKIPPED})(?=[\s/>]){_ATTRIBUTES}>.*?(?:</(?i:\1)(?=[\s/>])[^>]*+>|\Z)
+        (?=[IiNnSsTtXx])({_SKIPPED})(?=[\s/>]){_ATTRIBUTES}>.*?(?:</(?i:\1)(?=[\s/>])[^>]*+(?:>|\Z)|\Z)
         | (/?[a-zA-Z][^\s/>]*+)(?:>|({_ATTRIBUTES})(?:>|\Z))
         | !--(?:-?>|.*?(?:--!?>|\Z))
         | [!?/][^>]*+(?:>|\Z)

@@ -92,7 +92,7 @@ def _target(account_id: str, message: Message, wanted: Changes) -> Folder | None
     if wanted.folder_id is not None:
         target = Folder.get_or_none(Folder.id == int(wanted.folder_id), Folder.account_id == account_id)
         if target is None or not target.is_selectable:
-            raise InvalidInputError("folderId: the account has no such folder", field="folderId")
+            raise InvalidInputError.of([FieldError("folderId", "the account has no such folder")])
     elif wanted.is_spam is not None:
         spam = folders.with_role(account_id, Role.SPAM)
         if spam is None:
@@ -160,7 +160,15 @@ def _at(relay: Relay, message: Message, now: int) -> Iterator[Client]:
 def _store(client: Client, uid: int, asked: Flags) -> None:
     for sign, flags in asked.items():
         if flags:
-            client.store([uid], f"{sign}FLAGS", flags)
+            try:
+                client.store([uid], f"{sign}FLAGS", flags)
+            except ImapError as error:
+                if error.code not in ("CANNOT", "LIMIT"):
+                    raise
+                wrong = FieldError(
+                    "labels", f"the mail server does not take them: {error}"
+                )  # such as one too long
+                raise InvalidInputError.of([wrong]) from None
 
 
 def _told(client: Client, message: Message, now: int) -> Told:

@@ -131,7 +131,7 @@ def _update(run_: Run, one: Open) -> None:
 
 
 def _log_skipped(run_: Run, folder: Folder, error: ImapError) -> None:
-    log.warning("action=folder_skipped account=%s folder=%s why=%s", run_.account.id, folder.id, error)
+    log.warning("action=folder_skipped account=%s folder=%s why=%r", run_.account.id, folder.id, str(error))
 
 
 def _begin_anew(run_: Run, folder: Folder, selected: Selected) -> None:

@@ -130,7 +130,7 @@ class Performance:
             return
         if isinstance(error, ImapError):
             detail, refused = error.detail, error.reason is Reason.AUTH
-            log.warning("action=sync_failed account=%s reason=%s detail=%s", account, error.reason, detail)
+            log.warning("action=sync_failed account=%s reason=%s detail=%r", account, error.reason, detail)
         else:
             detail, refused = "an internal error; the log says more", False
             log.error("action=sync_trouble account=%s", account, exc_info=error)

@@ -30,6 +30,10 @@ def test_flags_and_labels_are_set_and_taken_away_on_the_server(box: Box) -> None
     answer = box.ann.patch(box.path, {"isRead": False, "labels": ["2026"]})
     assert box.on_server("INBOX") == [{"\\Flagged", "2026"}]
     assert (answer.json["isRead"], answer.json["isStarred"], answer.json["labels"]) == (False, True, ["2026"])
+    for label in ("x" * 60, "a}b", "📎"):
+        refused = box.ann.patch(box.path, {"isRead": True, "labels": [label]})
+        assert (refused.status_code, refused.json["details"][0]["field"].partition(".")[0]) == (400, "labels")
+    assert box.on_server("INBOX") == [{"\\Flagged", "2026"}]
     before = box.ann.get(box.path).json
     box.sync()
     after = box.ann.get(box.path).json
