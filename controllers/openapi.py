@@ -20,7 +20,7 @@ _DESCRIPTION = (
 )
 _TAGS = (
     "Service", "Emails", "SMTP configs", "Queue", "Sandbox", "Keys", "Accounts", "Sync", "Folders", "Messages",
-    "Attachments", "Compose", "Suppressions",
+    "Attachments", "Compose", "Suppressions", "Templates",
 )  # fmt: skip
 _SECURITY = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -39,7 +39,7 @@ _KEY = {"type": "string", "pattern": NAME_PATTERN}
 _PATH_SCHEMAS: dict[str, dict[str, Any]] = {
     "status": {"type": "string", "enum": list(get_args(Status))},
     "address": {"type": "string", "minLength": 3, "maxLength": 320, "pattern": "^[^/@]+@[^/@]+$"},
-    **dict.fromkeys(("account_id", "credential_id", "draft_id", "task_id"), _KEY),
+    **dict.fromkeys(("account_id", "credential_id", "draft_id", "task_id", "template"), _KEY),
 }
 _ID = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 _ERRORS = {

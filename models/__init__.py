@@ -15,6 +15,7 @@ from models.email import Attachment, Attempt, Blob, Content, Email, Event, Idemp
 from models.inbox import Folder, Letter, Message, Part, Quarantined, ThreadKey
 from models.service import ApiKey, Instance, Leader, SandboxMessage, Switch, Total
 from models.smtp_config import Health, Lane, Route, Slot, SmtpConfig, Usage
+from models.template import Template, TemplateVersion
 from utils.clock import keep_to, monotonic
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ TABLES: tuple[type[Table], ...] = (
     Instance, Leader, Switch, ApiKey, SandboxMessage, Total,
     Credential, Account, SyncTask, Folder, Letter, ThreadKey, Message, Part, Quarantined,
     Draft, Upload, SentCopy, Suppression,
+    Template, TemplateVersion,
 )  # fmt: skip
 
 

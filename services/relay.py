@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.templates.compiled import Library
 from utils.crypto import Signer, Vault
 
 
@@ -44,3 +45,4 @@ class Relay:
     accept_ms: deque[int] = field(
         default_factory=lambda: deque(maxlen=100_000)
     )  # until they are added to the totals
+    templates: Library = field(default_factory=Library)  # compiled

@@ -177,4 +177,18 @@ SUPPRESSION = obj(
     email_id=or_null(ID), created_at=TIME,
 )  # fmt: skip
 SUPPRESSIONS = obj(suppressions=array(SUPPRESSION), next_cursor=or_null(TEXT))
+TEMPLATE_SUMMARY = obj(
+    id=ID, name=TEXT, description=TEXT, version=ID, tenant_id=or_null(TEXT), created_at=TIME, updated_at=TIME
+)
+TEMPLATE = obj(
+    **TEMPLATE_SUMMARY["properties"], current_version=ID, subject=TEXT, html=or_null(TEXT), text=or_null(TEXT),
+    css_inlined=or_null({"type": "string", "enum": ["at save", "at render"]}), variables=array(TEXT),
+    optional=array(TEXT), saved_at=TIME,
+)  # fmt: skip
+TEMPLATE_SAVED = obj(message=TEXT, template_id=ID, version=ID)
+TEMPLATE_VERSION = obj(version=ID, in_force=YES_NO, subject=TEXT, saved_at=TIME)
+PREVIEW = obj(
+    subject=TEXT, html=or_null(TEXT), text=or_null(TEXT), text_derived=YES_NO, version=or_null(ID),
+    variables=array(TEXT), optional=array(TEXT), missing=array(TEXT),
+)  # fmt: skip
 IMPORTED = obj(added=COUNT, present=COUNT, failed=COUNT, rejected=array(obj(line=COUNT, message=TEXT)))

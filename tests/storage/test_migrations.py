@@ -68,7 +68,7 @@ def test_the_database_is_for_its_owner_only(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
-LATER = ["0002_instances_on_several_machines", "0003_totals", "0004_inbound"]
+LATER = ["0002_instances_on_several_machines", "0003_totals", "0004_inbound", "0006_templates"]
 
 
 def undo_later() -> None:
