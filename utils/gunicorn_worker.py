@@ -115,6 +115,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     """`quick`: the request lines, with their line ends, of requests that wait for nothing but a commit."""
 
     quick: tuple[bytes, ...] = ()
+    slow: tuple[bytes, ...] = ()  # what a request among them holds that takes longer all the same
     shares: Shares | None = None  # with `place`, ours in it: set before the fork
     place = 0
 
@@ -244,7 +245,8 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         else:
             conn.parser.unreader.unread(bytes(inbox.data))
             conn.data_ready = True
-            if inbox.is_whole_for(self.quick) and _has_room(conn.sock):
+            slow = any(one in inbox.data for one in self.slow)
+            if not slow and inbox.is_whole_for(self.quick) and _has_room(conn.sock):
                 _limit_reads(conn, QUICK_SECONDS)
                 self._hub.spawn(partial(self._serve, conn))
             else:

@@ -17,6 +17,7 @@ from controllers.cli import (
     queue,
     send,
     suppressions,
+    templates,
     unknown,
 )
 from controllers.cli.context import CliContext, Session, SettingsError, pass_session
@@ -46,6 +47,7 @@ def serve(session: Session) -> None:
 
 for command in (
     keys.group, configs.group, accounts.group, send.send, queue.queue, emails.email, unknown.group, suppressions.group,
+    templates.group,
     doctor.doctor,
     backup.backup, backup.verify, backup.restore,
 ):  # fmt: skip

@@ -16,8 +16,8 @@ from utils.clock import processor_seconds
 
 MAX_WORK = 10_000_000  # characters, of all parts of an email together
 STEP = 100  # of a turn of a loop, a call, an output: 100,000 of them
-ITEM = 8  # of a place in a list
-MAX_PROCESSOR_SECONDS = 1.0
+ITEM = 16  # of a place in a list
+MAX_PROCESSOR_SECONDS = 0.5
 MAX_LOADS = 100  # other templates that are included, each time counted
 _BETWEEN_LOOKS = 250_000  # of work, some milliseconds
 
@@ -40,7 +40,7 @@ class Job:
         self.missing: dict[str, None] = {}  # paths, in the order they were met
         self.left = MAX_WORK
         self.loads = MAX_LOADS
-        self._look_at = MAX_WORK - _BETWEEN_LOOKS
+        self._look_at = max(0, MAX_WORK - _BETWEEN_LOOKS)
         self._ends_at = 0.0
 
     def charge(self, work: int = 0) -> None:
@@ -56,7 +56,7 @@ class Job:
         self._ends_at = self._ends_at or now + MAX_PROCESSOR_SECONDS
         if now > self._ends_at:
             raise LimitError("it takes too long")
-        self._look_at = self.left - _BETWEEN_LOOKS
+        self._look_at = max(0, self.left - _BETWEEN_LOOKS)
 
     def charge_load(self) -> None:
         self.loads -= 1

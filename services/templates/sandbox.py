@@ -102,7 +102,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         code = self.compile(source, name)
         return Template.from_code(self, code, self.globals, None)
 
-    def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> Template:
+    def _load_template(self, name: Any, globals: Any) -> Template:
         """Another template of the same owner, for extends, include and import."""
         if isinstance(name, Undefined):
             raise TemplateNotFound(str(name))

@@ -140,9 +140,8 @@ def belongings(service: Caller, tenant_b: Caller) -> dict[str, int]:
     key = tenant_b.post("/api/keys", {"name": "of tenant b"}).json["id"]
     gone = tenant_b.post("/api/suppressions", {"address": "gone@example.com", "detail": "of tenant b"})
     assert gone.status_code == 201
-    template = tenant_b.post(
-        "/api/templates", {"name": "of-b", "subject": "of tenant b", "text": "of tenant b"}
-    )
+    new = {"name": "of-b", "description": "of tenant b", "subject": "of tenant b", "text": "of tenant b"}
+    template = tenant_b.post("/api/templates", new)
     return {
         "<id:config_id>": config,
         "<id:email_id>": email,
