@@ -15,6 +15,7 @@ from services.submission import MAX_RECIPIENTS, NewEmail, TemplateUse
 from utils.mime import Attachment
 
 MAX_BATCH = 1_000
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 Status = Literal["scheduled", "queued", "sending", "sent", "retry", "failed", "cancelled", "unknown"]
 
 AddressText = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
@@ -37,10 +38,13 @@ def _bounded(depth: int, most: int) -> Callable[[dict[str, Any]], dict[str, Any]
     def check(value: dict[str, Any]) -> dict[str, Any]:
         if not value:
             return value
-        if _depth(value) > depth:
+        text = _encode(value)
+        if (
+            text.count("{") + text.count("[") > depth and _depth(value) > depth
+        ):  # counting is quick, looking is not
             raise ValueError(f"must not be nested deeper than {depth} levels")
         try:
-            size = len(json.dumps(value, ensure_ascii=False).encode())
+            size = len(text.encode())
         except UnicodeEncodeError:
             raise ValueError("holds a broken character") from None
         if size > most:
@@ -145,18 +149,21 @@ class EmailBody(Strict):
 
     def _template(self) -> TemplateUse | None:
         if self.template is None:
-            wrong = [FieldError("subject", "is needed", "MISSING")] if self.subject is None else []
-            wrong += [
-                FieldError(name, "is of no use without a template", "NO_TEMPLATE")
-                for name in ("template_version", "variables")
-                if getattr(self, name) is not None
-            ]
-            if wrong:
-                raise InvalidInputError.of(wrong)
+            if self.subject is None or self.variables is not None or self.template_version is not None:
+                raise InvalidInputError.of(self._wrong_without_template())
             return None
         given = {"subject": self.subject, "html": self.html_content, "text": self.text_content}
         brought = frozenset(name for name, value in given.items() if value is not None)
         return TemplateUse(self.template, self.template_version, self.variables or {}, brought)
+
+    def _wrong_without_template(self) -> list[FieldError]:
+        wrong = [FieldError("subject", "is needed", "MISSING")] if self.subject is None else []
+        wrong += [
+            FieldError(name, "is of no use without a template", "NO_TEMPLATE")
+            for name in ("template_version", "variables")
+            if getattr(self, name) is not None
+        ]
+        return wrong
 
 
 class BatchBody(Strict):

@@ -71,7 +71,7 @@ def _part(version: Version, part: Part, job: Job) -> str:
     if "\0" in result:
         raise ValueError("it holds a NUL character")
     if part == "subject":
-        return _LINE_ENDS.sub(" ", result).strip()
+        return result.strip() if result.isprintable() else _LINE_ENDS.sub(" ", result).strip()
     if part == "html" and version.sources.css == AT_RENDER and css.has_css(result):
         job.charge(len(css.stylesheets(result)) * result.count("<") // CSS_WORK)
         return css.inlined(result)

@@ -15,7 +15,7 @@ from jinja2.utils import Cycler, Joiner, Namespace
 from markupsafe import Markup
 
 from services.templates import operators
-from services.templates.budget import JOB, STEP, charge, weight
+from services.templates.budget import JOB, charge, weight
 from services.templates.errors import LimitError
 from services.templates.filters import FILTERS, TESTS
 from services.templates.guard import guarded
@@ -55,13 +55,15 @@ def _shown(context: Context, value: Any) -> Any:
     if isinstance(value, str):
         charge(len(value))
         return value
-    charge(STEP)
+    charge()
+    if type(value) in NUMBERS:
+        return value
     if value is None:
         return ""
     value = unless_method(value)
     if isinstance(value, Missing):
         return str(value)
-    if type(value) in NUMBERS or callable(getattr(value, "__html__", None)):
+    if callable(getattr(value, "__html__", None)):
         return value
     if isinstance(value, list | tuple | dict):
         return plain(value, "{{ }}")
