@@ -26,6 +26,7 @@ class Shelf:
         self._known: dict[tuple[Reference, int | None], Version] = {}
         self._ends_at = processor_seconds() + MAX_PROCESSOR_SECONDS
         self._renderings = 0
+        self._is_over = False
 
     def find(self, reference: Reference, number: int | None = None) -> Version:
         """A version, the one in force unless its number is given. NotFoundError."""
@@ -52,7 +53,9 @@ class Shelf:
     def check_time(self) -> None:
         """Before each rendering, but a look at the clock costs some microseconds."""
         self._renderings += 1
-        if self._renderings % _BETWEEN_LOOKS == 1 and processor_seconds() > self._ends_at:
+        if self._renderings % _BETWEEN_LOOKS == 1:
+            self._is_over = processor_seconds() > self._ends_at
+        if self._is_over:
             raise LimitError("the renderings of this request take too long together")
 
     def _look_up(self, reference: Reference, number: int | None) -> Version:
