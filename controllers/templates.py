@@ -62,7 +62,7 @@ def listed(call: Call) -> Response:
     return paged([view.summary(one) for one in found], total, more)
 
 
-@operation(bp, "POST", "/api/templates/preview", Operation(
+@operation(bp, "POST", "/api/template-previews", Operation(
     "preview_source", "Render a template that is not saved", TAG, Scope.ADMIN,
     {200: ("As it would be sent", says.PREVIEW)},
     group="admin", body=SourcePreviewBody,

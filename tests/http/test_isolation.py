@@ -96,7 +96,7 @@ MAKES = {
     ("POST", "/api/compose/attachments"),
     ("POST", "/api/keys"),
     ("POST", "/api/templates"),
-    ("POST", "/api/templates/preview"),
+    ("POST", "/api/template-previews"),
 }
 SERVICE_ONLY = {
     ("POST", "/api/auth/token"), ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"), ("GET", "/api/sandbox"),

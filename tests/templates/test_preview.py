@@ -74,15 +74,15 @@ def test_what_is_not_saved_is_held_to_the_same_rules(service: Caller) -> None:
         "html": "<style>p { color: red }</style><p>{{ a }}</p>",
         "variables": {"a": 1},
     }
-    shown = service.post("/api/templates/preview", body).json
+    shown = service.post("/api/template-previews", body).json
     assert (shown["subject"], shown["html"], shown["version"]) == (
         "S 1",
         '<p style="color: red;">1</p>',
         None,
     )
-    assert service.post("/api/templates/preview", {"html": "{% if %}"}).json["code"] == "TEMPLATE_SYNTAX"
+    assert service.post("/api/template-previews", {"html": "{% if %}"}).json["code"] == "TEMPLATE_SYNTAX"
     assert (
-        service.post("/api/templates/preview", {"html": "{{ 'a' * 10**9 }}"}).json["code"] == "TEMPLATE_LIMIT"
+        service.post("/api/template-previews", {"html": "{{ 'a' * 10**9 }}"}).json["code"] == "TEMPLATE_LIMIT"
     )
     assert service.get("/api/templates").json == []
 

@@ -159,7 +159,7 @@ def test_scopes(app: APIFlask, tenant_a: Caller) -> None:
     for caller in (reader, sender):
         assert caller.put(path, {"text": "x"}).status_code == caller.delete(path).status_code == 403
         assert caller.post("/api/templates", TEMPLATE).status_code == 403
-        assert caller.post("/api/templates/preview", {"text": "x"}).status_code == 403
+        assert caller.post("/api/template-previews", {"text": "x"}).status_code == 403
     assert (reader.post(f"{path}/test", to).status_code, sender.post(f"{path}/test", to).status_code) == (
         403,
         201,
