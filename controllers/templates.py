@@ -39,7 +39,7 @@ VARIABLES = {"name": "Ann", "order": {"number": 7, "items": [{"title": "A kettle
 
 @operation(bp, "POST", "/api/templates", Operation(
     "create_template", "Store a template", TAG, Scope.ADMIN, {201: ("Its id", says.TEMPLATE_SAVED)}, group="admin",
-    body=NewTemplateBody, example=EXAMPLE, errors=(409,),
+    body=NewTemplateBody, large=True, example=EXAMPLE, errors=(409,),
 ))  # fmt: skip
 def create(call: Call) -> Response:
     body: NewTemplateBody = call.body
@@ -65,7 +65,7 @@ def listed(call: Call) -> Response:
 @operation(bp, "POST", "/api/template-previews", Operation(
     "preview_source", "Render a template that is not saved", TAG, Scope.ADMIN,
     {200: ("As it would be sent", says.PREVIEW)},
-    group="admin", body=SourcePreviewBody,
+    group="admin", body=SourcePreviewBody, large=True,
     example={name: EXAMPLE[name] for name in ("subject", "html", "text")} | {"variables": VARIABLES},
 ))  # fmt: skip
 def previewed_source(call: Call) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def detail(call: Call, template: str) -> dict[str, Any]:
 
 @operation(bp, "PUT", PATH, Operation(
     "update_template", "Change a template; what it says becomes a new version", TAG, Scope.ADMIN,
-    {200: ("The version in force", says.TEMPLATE_SAVED)}, group="admin", body=TemplateChangesBody,
+    {200: ("The version in force", says.TEMPLATE_SAVED)}, group="admin", body=TemplateChangesBody, large=True,
     example={"subject": "Order {{ order.number }} has left us"}, errors=(409,),
 ))  # fmt: skip
 def update(call: Call, template: str) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def restore(call: Call, template: str, version: int) -> dict[str, Any]:
 
 @operation(bp, "POST", f"{PATH}/preview", Operation(
     "preview_template", "Render a template, with what is missing named", TAG, Scope.READ,
-    {200: ("As it would be sent", says.PREVIEW)}, body=PreviewBody, example={"variables": VARIABLES},
+    {200: ("As it would be sent", says.PREVIEW)}, body=PreviewBody, large=True, example={"variables": VARIABLES},
 ))  # fmt: skip
 def previewed(call: Call, template: str) -> dict[str, Any]:
     body: PreviewBody = call.body
@@ -142,7 +142,7 @@ def previewed(call: Call, template: str) -> dict[str, Any]:
 
 @operation(bp, "POST", f"{PATH}/test", Operation(
     "send_template_test", "Send a template to an address, through the queue", TAG, Scope.SEND,
-    {201: ("Stored durably, and queued", says.EMAIL_CREATED)}, group="test", body=TestSendBody,
+    {201: ("Stored durably, and queued", says.EMAIL_CREATED)}, group="test", body=TestSendBody, large=True,
     example={"to": "you@example.com", "variables": VARIABLES}, errors=(422, 507), headers=HEADERS,
 ))  # fmt: skip
 def tested(call: Call, template: str) -> Response:

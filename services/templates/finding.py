@@ -60,7 +60,7 @@ class Shelf:
 
     def _look_up(self, reference: Reference, number: int | None) -> Version:
         template_id, name, current = locate(self._tenant, reference)
-        number = number or current
+        number = current if number is None else number
         kept = self._library.get(template_id, number)
         if kept is not None and kept.name == name:
             return kept

@@ -106,7 +106,7 @@ def delete(who: Principal, reference: Reference) -> None:
 
 def sources_of(template: Template, number: int | None = None) -> tuple[int, Sources, int]:
     """Number, content and time of a version, the one in force by default. NotFoundError."""
-    number = number or template.version
+    number = template.version if number is None else number
     found = read_sources(template.id, number)
     at = row(
         "SELECT created_at FROM template_versions WHERE template_id = ? AND version = ?", template.id, number
