@@ -30,7 +30,9 @@ SPARED = (
     "tests/accounts/test_sources.py",
     "tests/http/test_shares.py", "tests/http/test_schemathesis", "tests/inbox/test_threads.py",
     "tests/cli/test_main.py", "tests/cli/test_welcome.py", "tests/cli/test_syncing.py", "tests/pop3/",
-    "tests/browser/", "tests/openapi/",
+    "tests/browser/", "tests/openapi/", "tests/templates/test_rendering.py",
+    "tests/templates/test_attacks.py", "tests/templates/test_css.py", "tests/templates/test_preview.py",
+    "tests/templates/test_doc.py",
 )  # fmt: skip
 
 
