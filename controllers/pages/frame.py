@@ -13,7 +13,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from apiflask import APIBlueprint
-from flask import Response, current_app, flash, redirect, render_template, request, stream_template, url_for
+from flask import (
+    Response,
+    current_app,
+    flash,
+    g,
+    redirect,
+    render_template,
+    request,
+    stream_template,
+    url_for,
+)
 from markupsafe import Markup, escape
 
 from controllers import sessions
@@ -128,7 +138,7 @@ def _around() -> dict[str, Any]:
     role = role_of(who) if who else None
     return {
         "who": who, "role": role, "menu": menu(role, request.path), "icon": icon, "hidden": _hidden, "may": _may(role),
-        "marks": pulse(now_ms()) if who else {}, "timed": _timed,
+        "marks": g.get("marks", {}), "timed": _timed,
     }  # fmt: skip
 
 
@@ -198,6 +208,7 @@ def _visit(role: Role) -> Visit | None:
     has = role_of(who)
     if has is None or not has.includes(role):
         raise ForbiddenError(f"this needs the role {role}", code="ROLE_MISSING")
+    g.marks = pulse(now_ms())  # before anything is read, so that what changes meanwhile is told afterwards
     return Visit(current_app.extensions["mailferry"], who, has, now_ms())
 
 

@@ -14,7 +14,7 @@ from services.rate_limits import RateLimits
 from services.relay import Relay
 from utils.clock import now_ms
 
-HOME = "/overview"
+HOME = "/start"
 WRONG_KEY = "This key is not known, or it was revoked."
 WRONG_PASSWORD = "This name and password do not match, or too many wrong ones were tried: wait a minute."  # noqa: S105
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import redirect, request, url_for
+from flask import request, url_for
 
 from controllers.pages.charts import chart
 from controllers.pages.frame import Done, Visit, action, page, render
@@ -22,14 +22,8 @@ OUTCOMES = (
 
 
 @page("/overview")
-def overview(visit: Visit) -> Any:
+def overview(visit: Visit) -> Response:
     queue = stats.queue_stats(visit.relay, visit.tenant, visit.now)
-    if (
-        not any(queue["counts"].values())
-        and visit.role.includes(Role.OPERATOR)
-        and "span" not in request.args
-    ):
-        return redirect(url_for("pages.welcome"))  # nothing has happened yet: say how to begin
     span = request.args.get("span", "hour")
     span = span if span in history.SPANS else "hour"
     steps = history.steps(span, visit.now)

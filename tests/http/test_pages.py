@@ -48,7 +48,7 @@ def caught(app: APIFlask) -> int:
 def test_a_key_is_traded_for_a_session(client: FlaskClient) -> None:
     assert client.get("/sandbox").location == "/login?next=/sandbox"
     response = log_in(client)
-    assert (response.status_code, response.location) == (303, "/overview")
+    assert (response.status_code, response.location) == (303, "/start")
     cookie = response.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
