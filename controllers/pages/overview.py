@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request, url_for
+from flask import Response, request, url_for
 
 from controllers.pages.charts import chart
 from controllers.pages.frame import Done, Visit, action, page, render
