@@ -161,14 +161,13 @@ def test_an_unknown_status_is_a_400(service: Caller) -> None:
 
 NOWHERE = [
     "/nonsense", "/api/nonsense", "/api/emails/x", "/api/emails/0x1", "/api/emails/-1",
-    "/api/emails/99999999999999999999", "/api/emails/9223372036854775808", "//api/emails",
+    "/api/emails/99999999999999999999", "/api/emails/9223372036854775808", "/api//emails",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", NOWHERE)
 def test_an_unknown_path_is_a_404_in_json(service: Caller, path: str) -> None:
-    """As it stands: the client would read `//api/emails` as the path /emails of a host."""
-    response = service.client.get("/", headers=service.headers, environ_overrides={"PATH_INFO": path})
+    response = service.client.open(path, base_url="http://localhost", headers=service.headers)
     assert (response.status_code, response.json["code"]) == (404, "NOT_FOUND")
 
 

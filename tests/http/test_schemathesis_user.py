@@ -129,7 +129,9 @@ def described(ann: Caller, mailbox: dict[str, Any]) -> dict[str, Any]:
         "delete_message": {"message_id": mailbox["message_id"][LETTERS // 2 :]},
     }
     for one in operations(found):
-        one["parameters"] = [parameter for parameter in one["parameters"] if parameter.get("$ref") not in NAMING]
+        one["parameters"] = [
+            parameter for parameter in one["parameters"] if parameter.get("$ref") not in NAMING
+        ]
         for example in examples(one):
             if "accountId" in example:
                 example["accountId"] = mailbox["account_id"][0]
@@ -142,7 +144,7 @@ def described(ann: Caller, mailbox: dict[str, Any]) -> dict[str, Any]:
         bodies[name]["accountId"] = {"enum": mailbox["account_id"]}
     for name in ("SendBody", "DraftBody", "DraftChangesBody"):
         bodies[name]["attachmentIds"]["anyOf"][0]["items"] = {"enum": mailbox["upload"]}
-    bodies["MessageChanges"]["folderId"] = {"anyOf": [{"enum": mailbox["folder_id"]}, {"type": "null"}]}
+    bodies["MessageChangesBody"]["folderId"] = {"anyOf": [{"enum": mailbox["folder_id"]}, {"type": "null"}]}
     return found
 
 
