@@ -26,7 +26,7 @@ SPARED = (
     "tests/composing/test_killed.py", "tests/composing/test_doc.py", "tests/composing/test_seeds.py",
     "tests/composing/test_uploads.py", "tests/composing/test_replies.py", "tests/accounts/test_seeds.py",
     "tests/http/test_shares.py", "tests/http/test_schemathesis.py", "tests/inbox/test_threads.py",
-    "tests/cli/test_main.py", "tests/cli/test_welcome.py", "tests/browser/", "tests/openapi/",
+    "tests/cli/test_main.py", "tests/cli/test_welcome.py", "tests/browser/", "tests/openapi/", "tests/docs/",
 )  # fmt: skip
 
 
