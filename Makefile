@@ -5,7 +5,7 @@ PYTHON = python3
 BIN = $(VENV)/bin
 SOURCES = app.py config.py gunicorn.conf.py controllers models services utils workers
 # Programs that some tests start, by the name of their Debian package.
-TEST_TOOLS = faketime cc dovecot postfix curl chromium nginx caddy
+TEST_TOOLS = faketime cc dovecot sievec postfix curl chromium mbsync nginx caddy
 SOAK_MINUTES = 30
 PYTEST_ARGS = --cov -n auto --dist worksteal
 BENCH_ARGS = --write
@@ -17,7 +17,7 @@ help:
 	@echo 'make install  make $(VENV) with what the relay needs, to be run by a supervisor'
 	@echo 'make test     lint, check types, run all tests on SQLite and on PostgreSQL, with coverage'
 	@echo 'make soak     all fault cases, then mixed load and random faults for SOAK_MINUTES=$(SOAK_MINUTES)'
-	@echo 'make bench    measure against Postfix, smtplib, Flask and Celery: some 25 minutes'
+	@echo 'make bench    measure against Postfix, smtplib, Flask, Celery, mbsync: some 30 minutes'
 	@echo 'make lint     ruff and mypy alone'
 	@echo 'make format   let ruff put the code in order'
 	@echo 'make clean    remove $(VENV) and what tests and linters leave'
@@ -47,7 +47,7 @@ tools:
 	PATH="$$PATH:/usr/sbin"; \
 	for tool in $(TEST_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
-	missing=$$(echo "$$missing" | sed 's/ cc\>/ gcc libc6-dev/; s/ dovecot\>/ dovecot-imapd dovecot-pop3d dovecot-lmtpd/'); \
+	missing=$$(echo "$$missing" | sed 's/ cc\>/ gcc libc6-dev/; s/ mbsync\>/ isync/; s/ sievec\>/ dovecot-sieve/; s/ dovecot\>/ dovecot-imapd dovecot-pop3d dovecot-lmtpd/'); \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing$$missing with apt-get"; \
 		export DEBIAN_FRONTEND=noninteractive; \
@@ -66,7 +66,8 @@ node: $(VENV)/node/package.json
 
 # Prints the table of docs/performance.md.
 soak: $(VENV)/.installed-dev tools
-	$(BIN)/python -m pytest tests/faults --long -n auto --dist worksteal
+	$(BIN)/python -m pytest tests/faults tests/e2e tests/composing/test_killed.py tests/http/test_bad_bodies.py --long \
+		-n auto --dist worksteal
 	$(BIN)/python -m tests.faults.soak --minutes $(SOAK_MINUTES)
 
 # Small and quick: make bench BENCH_ARGS=--quick

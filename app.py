@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager
 
 from apiflask import APIFlask
 
@@ -15,6 +16,7 @@ from utils import logs
 from utils.clock import DAY, HOUR, SECOND
 from utils.crypto import Signer, Vault
 from utils.machine import host_name
+from workers.guest import Guest, guest
 
 MEGABYTE = 1_000_000
 DATABASE_PATIENCE = 60.0  # seconds; then the supervisor may start us again
@@ -77,6 +79,11 @@ def policy_of(settings: config.Settings) -> Policy:
     )
 
 
+def member(settings: config.Settings, relay: Relay) -> AbstractContextManager[Guest]:
+    """For a command that does the work of a daemon where there is none."""
+    return guest(relay, settings.lease_seconds)
+
+
 def serve() -> None:
     """Become gunicorn, with the settings of gunicorn.conf.py."""
     os.chdir(config.ROOT)
@@ -87,4 +94,5 @@ def serve() -> None:
 if __name__ == "__main__":
     from controllers.cli import CliContext, main
 
-    sys.exit(main(CliContext(config.load, compose, serve, bind, config.env_file(), config.has_key)))
+    context = CliContext(config.load, compose, serve, bind, config.env_file(), member, config.has_key)
+    sys.exit(main(context))

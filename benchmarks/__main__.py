@@ -1,6 +1,6 @@
 """Measure the relay and what it is compared with, and write docs/performance.md's table and plot.
 
-make bench                                         everything, some 25 minutes on two cores
+make bench                                         everything, some 30 minutes on two cores
 python -m benchmarks --quick                       everything, small: a few minutes
 python -m benchmarks --only a,b --rounds 5         these, and what they are compared with
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import parts, report
 from benchmarks.bench import QUICK, Bench, Sizes
 
-PROGRAMS = ("smtp-sink", "smtp-source", "postfix", "wrk", "redis-server")
+PROGRAMS = ("smtp-sink", "smtp-source", "postfix", "wrk", "redis-server", "dovecot", "mbsync")
 
 
 def main() -> int:

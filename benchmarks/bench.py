@@ -28,15 +28,16 @@ class Sizes:
     history: int = 5_000_000  # sent emails behind the shortest of these queues; 0 for none
     profiled: int = 12  # seconds under the profiler
     tuned: int = 4  # seconds of posting with each variant of the settings
+    inbox: int = 100_000  # messages of the mailbox that is synced
 
 
 QUICK = Sizes(
     rounds=1, accepting=3, posting=4, batches=2, backlog=5_000, messages=3_000, celery=2, rows=5_000, idle=50,
-    large=2, distant=8, queued=(1_000, 20_000), history=20_000, profiled=5, tuned=2,
+    large=2, distant=8, queued=(1_000, 20_000), history=20_000, profiled=5, tuned=2, inbox=2_000,
 )  # fmt: skip
 TINY = Sizes(
     rounds=1, accepting=1, posting=1, batches=1, backlog=500, messages=300, celery=1, rows=500, idle=5,
-    large=1, distant=1, queued=(100, 1_000), history=0, profiled=1, tuned=1,
+    large=1, distant=1, queued=(100, 1_000), history=0, profiled=1, tuned=1, inbox=100,
 )  # fmt: skip
 
 

@@ -4,7 +4,8 @@ set -eu
 
 PATH=$PATH:/usr/sbin
 missing=''
-for pair in smtp-sink:postfix wrk:wrk redis-server:redis-server; do
+for pair in smtp-sink:postfix wrk:wrk redis-server:redis-server mbsync:isync dovecot:dovecot-imapd dovecot:dovecot-pop3d \
+    dovecot:dovecot-lmtpd; do
     command -v "${pair%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 [ -n "$missing" ] || exit 0
@@ -25,6 +26,6 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # shellcheck disable=SC2086 # the names are words
 apt-get install -y -qq --no-install-recommends $missing
-for service in postfix redis-server; do
+for service in postfix redis-server dovecot; do
     case "$missing" in *$service*) update-rc.d $service disable ;; esac
 done

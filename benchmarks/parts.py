@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks import profile
 from benchmarks.bench import Bench
-from benchmarks.loads import backlog, distance, growth, idle, stream, tuning
+from benchmarks.loads import backlog, distance, growth, idle, inbound, stream, tuning
 from benchmarks.references import bulk_insert, celery_redis, disk, echo, postfix, senders
 
 
@@ -41,6 +41,7 @@ PARTS = {
     "tuning": Part(tuning.tuning, "processes and threads, one setting changed at a time"),
     "profile": Part(profile.measured, "CPU an email, by part"),
     "growth": Part(growth.growth, "long queues"),
+    "inbound": Part(inbound.inbound, "a mailbox is synced, beside mbsync"),
 }  # fmt: skip
 
 

@@ -36,6 +36,14 @@ LABELS = {
     "celery": ("Celery on Redis with smtplib, end to end (not durable)", "emails/s"),
     "celery.accepting": ("Celery on Redis, accepting meanwhile", "emails/s"),
     "limit": ("smtp-source straight to smtp-sink", "emails/s"),
+    "inbound.first_s": ("first sync of a mailbox, all of it", "s"),
+    "inbound.newest_s": ("first sync, until the newest message can be read", "s"),
+    "inbound.memory_mb": ("first sync, growth of the daemon's memory at most", "MB"),
+    "inbound.commands": ("a pass over 50 unchanged folders", "commands"),
+    "inbound.list_ms": ("a page of the mailbox, median", "ms"),
+    "inbound.conversations_ms": ("a page of its conversations, median", "ms"),
+    "inbound.search_ms": ("a page of a search, median", "ms"),
+    "mbsync.s": ("mbsync, the same mailbox into a Maildir, no fsync", "s"),
     "fsync": ("4 KB appended and fsynced, median", "ms"),
 }
 
@@ -77,6 +85,12 @@ TARGETS = [
     Target("claim, 1,000,000 queued to 1,000", "growth.1000000.claim", "growth.1000.claim", 1.3, True),
     Target("accept, 1,000,000 queued to 1,000", "growth.1000000.accept", "growth.1000.accept", 1.3, True),
     Target("daemon's memory at 1,000,000 queued", "growth.1000000.memory_mb", "", 200, True, unit="MB"),
+    Target("first sync, until the newest message can be read", "inbound.newest_s", "", 5, True, unit="s"),
+    Target("first sync, growth of the daemon's memory", "inbound.memory_mb", "", 100, True, unit="MB"),
+    Target("a pass over 50 unchanged folders", "inbound.commands", "", 3, True, unit="commands"),
+    Target("a page of the mailbox", "inbound.list_ms", "", 50, True, unit="ms"),
+    Target("a page of its conversations", "inbound.conversations_ms", "", 50, True, unit="ms"),
+    Target("a page of a search", "inbound.search_ms", "", 50, True, unit="ms"),
 ]  # fmt: skip
 OTHERS = [
     Target("(b) delivering while accepting, to end to end", "b.both.delivering", "b.end_to_end", 1),
@@ -85,4 +99,5 @@ OTHERS = [
     Target("(c) one process, to smtp-source straight to smtp-sink", "c.1", "limit", 1),
     Target("(e) end to end, to Postfix", "e.end_to_end", "postfix.20", 1),
     Target("(f) end to end, to Postfix", "f.end_to_end", "postfix.1mb", 1),
+    Target("first sync of a mailbox, to mbsync (times as long)", "inbound.first_s", "mbsync.s", 1, True),
 ]

@@ -23,8 +23,7 @@ EXAMPLE = {"password": "app-specific-password"}
     body=CredentialBody, example=EXAMPLE,
 ))  # fmt: skip
 def create(call: Call) -> tuple[dict[str, Any], int]:
-    secret = credentials.checked(*call.body.secret())
-    return credentials.view(credentials.create(call.relay, call.who, secret, call.now)), 201
+    return credentials.view(credentials.create(call.who, _sealed(call), call.now)), 201
 
 
 @operation(bp, "PUT", "/api/credentials/<key:credential_id>", Operation(
@@ -34,8 +33,7 @@ def create(call: Call) -> tuple[dict[str, Any], int]:
 ))  # fmt: skip
 def put(call: Call, credential_id: str) -> tuple[dict[str, Any], int]:
     """Accounts may name it before it is stored; they begin to sync once it is."""
-    secret = credentials.checked(*call.body.secret())
-    credential, is_new = credentials.put(call.relay, call.who, credential_id, secret, call.now)
+    credential, is_new = credentials.put(call.who, credential_id, _sealed(call), call.now)
     return credentials.view(credential), 201 if is_new else 200
 
 
@@ -46,3 +44,10 @@ def put(call: Call, credential_id: str) -> tuple[dict[str, Any], int]:
 def delete(call: Call, credential_id: str) -> tuple[None, int]:
     credentials.delete(call.who, credential_id, call.now)
     return None, 204
+
+
+def _sealed(call: Call) -> credentials.Sealed:
+    body: CredentialBody = call.body
+    if body.password is not None:
+        return credentials.sealed_password(call.relay, body.password)
+    return credentials.sealed_grant(call.relay, body.grant(call.now))

@@ -45,6 +45,13 @@ class Credential(Table):
     endpoint = TextField(null=True)  # the server and username that it was first used for: it goes to no other
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
+    # Of OAuth 2 alone.
+    expires_at = BigIntegerField(null=True)  # the end of the access token, as far as it is known
+    renewed_at = BigIntegerField(null=True)  # when we had the access token renewed
+    is_renewable = BooleanField(default=False)  # there is a refresh token
+    refused = TextField(null=True)  # why the refresh token is of no more use: nobody tries it again
+    lease = BigIntegerField(null=True)  # of whoever is having it renewed
+    leased_until = BigIntegerField(null=True)
 
     class Meta:
         table_name = "credentials"
@@ -108,6 +115,7 @@ class SyncTask(Table):
     folders = JSONField(null=True)  # ids, names or roles; null: all
     progress = SmallIntegerField(default=0)  # percent
     message = TextField(default="")
+    by_folder = JSONField(default=dict)  # name -> [messages that have come, messages to come]
     result = JSONField(null=True)  # counts
     error = TextField(null=True)
     cancel = BooleanField(default=False)  # asked for

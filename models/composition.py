@@ -75,6 +75,7 @@ class SentCopy(Table):
     state = TextField(default=CopyState.WAITING)
     next_at = BigIntegerField()  # no try before; while one is under way, when it is taken for dead
     lease = BigIntegerField(null=True)  # token of the try that is under way
+    instance_id = IntegerField(null=True)  # of the process that makes it
     tries = IntegerField(default=0)
     uid = BigIntegerField(null=True)  # where the server told it
     error = TextField(null=True)
@@ -85,6 +86,9 @@ class SentCopy(Table):
         table_name = "sent_copies"
 
 
+SentCopy.add_index(
+    SentCopy.instance_id, where=SentCopy.instance_id.is_null(False), name="sent_copies_instance"
+)
 SentCopy.add_index(SentCopy.next_at, where=(SentCopy.state == CopyState.WAITING), name="sent_copies_due")
 
 

@@ -42,6 +42,7 @@ class SmtpConfig(Table):
     verp = BooleanField(
         default=False
     )  # its server takes mail for local+token: bounces come to such an address
+    by_token = BooleanField(default=False)  # it logs in by the access token of its account
 
     class Meta:
         table_name = "smtp_configs"

@@ -25,7 +25,10 @@ from services.principal import Principal
 from services.relay import Relay
 from services.routing import lane_for
 from services.submission import Checked, NewEmail, Placed, check
+from services.suppression_filter import filter_
 from services.suppressions import Entry
+from services.templates.finding import Shelf
+from services.templates.sending import filled
 from utils.clock import DAY, iso, politely
 from utils.machine import FreeSpace
 
@@ -77,6 +80,8 @@ def submit(
     if before is not None:
         return before
     check_disk(relay)
+    if email.template is not None:
+        email = filled(email, Shelf(relay.templates, who.tenant))
     checked = check(relay, email, now)
 
     def answer(outcomes: list[_Stored | InvalidInputError]) -> Answer:
@@ -99,7 +104,8 @@ def submit_batch(
     if before is not None:
         return before
     check_disk(relay)
-    items = [_check_item(relay, email, now) for email in politely(emails, relay.delivering)]
+    shelf = Shelf(relay.templates, who.tenant)
+    items = [_check_item(relay, email, shelf, now) for email in politely(emails, relay.delivering)]
     try:
         return _store(relay, _Request(who, items, now, key, mode == "strict", _many))
     except _ItemError as exc:
@@ -132,11 +138,20 @@ def _suppressed(requests: list[_Request]) -> dict[str, dict[str, Entry]]:
     """By tenant, those of its recipients that it must not send to. A tenant without any costs one look."""
     found = {}
     for tenant in {one.who.tenant for one in requests}:
-        if suppressions.has_any(tenant):
-            items = [item for one in requests if one.who.tenant == tenant for item in one.items]
-            people = [one for item in items if isinstance(item, Checked) for _, one in item.recipients]
-            found[tenant] = suppressions.among(tenant, {one.email for one in people})
+        wanted = filter_.maybe(tenant, _addressed(requests, tenant))
+        if wanted is None and suppressions.has_any(tenant):
+            wanted = list(_addressed(requests, tenant))
+        if wanted:
+            found[tenant] = suppressions.among(tenant, wanted)
     return found
+
+
+def _addressed(requests: list[_Request], tenant: str) -> Iterator[str]:
+    for one in requests:
+        if one.who.tenant == tenant:
+            for item in one.items:
+                if isinstance(item, Checked):
+                    yield from (suppressions.folded(address.email) for _, address in item.recipients)
 
 
 _Lane = int | InvalidInputError
@@ -253,10 +268,14 @@ def check_disk(relay: Relay) -> None:
         raise StorageFullError("the disk is nearly full: no mail is accepted until there is room again")
 
 
-def _check_item(relay: Relay, email: NewEmail | InvalidInputError, now: int) -> Checked | InvalidInputError:
+def _check_item(
+    relay: Relay, email: NewEmail | InvalidInputError, shelf: Shelf, now: int
+) -> Checked | InvalidInputError:
     if isinstance(email, InvalidInputError):
         return email
     try:
+        if email.template is not None:
+            email = filled(email, shelf)
         return check(relay, email, now)
     except InvalidInputError as exc:
         return exc

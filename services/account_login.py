@@ -85,9 +85,14 @@ def _bind(credential: Credential, account: Account) -> None:
 
 
 def _hand_to_smtp(account: Account, credential: Credential, now: int) -> None:
-    """Of a new secret, a copy for the account's own SMTP config where that has no login of its own."""
-    if account.smtp_shares_login and account.smtp_config_id is not None and credential.kind == "password":
+    """Of a new secret, a copy for the account's own SMTP config where that has no login of its own; of tokens, the
+    right to log in by them, for a copy would soon be stale."""
+    if not account.smtp_shares_login or account.smtp_config_id is None:
+        return
+    if credential.kind == "password":
         configs.set_password(account.smtp_config_id, credential.secret, now)
+    else:
+        configs.set_by_token(account.smtp_config_id, now)
 
 
 def _named_by(tenant: str, user: str, credential_id: str) -> list[Account]:

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 from models.account import Account
-from models.database import rows, run, write
+from models.database import row, rows, run, write
 from models.smtp_config import SmtpConfig
-from services import configs
+from services import configs, credentials
 from services.errors import ConflictError, FieldError, InvalidInputError
 from services.relay import Relay
 
@@ -73,12 +73,28 @@ def prune() -> int:
         "SELECT id FROM smtp_configs c WHERE account_id IS NOT NULL"
         " AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = c.account_id AND a.deleted_at IS NULL)"
     )
-    return sum(write(partial(_removed_if_idle, config_id), durable=True) for (config_id,) in left)
+    return sum(write(partial(_prune, config_id), durable=True) for (config_id,) in left)
 
 
 def removed_if_idle(account: Account) -> bool:
     """Accepted mail is never dropped: while some waits for the config, it stays, and takes no more."""
     return account.smtp_config_id is None or _removed_if_idle(account.smtp_config_id)
+
+
+def goes_by_token(account: Account) -> bool:
+    """Whether its SMTP config logs in by the account's own token."""
+    return row("SELECT 1 FROM smtp_configs WHERE id = ? AND by_token", account.smtp_config_id) is not None
+
+
+def _prune(config_id: int) -> bool:
+    account = Account.get_or_none(Account.smtp_config_id == config_id)
+    if account is not None:
+        credentials.hold_owner(account.tenant, account.user)
+    if not _removed_if_idle(config_id):
+        return False
+    if account is not None:
+        credentials.forget_unshared(account)
+    return True
 
 
 def _removed_if_idle(config_id: int) -> bool:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from models.account import Account, AccountState
-from models.database import write
+from models.database import FOR_UPDATE, row, write
 from models.inbox import Role
 from models.smtp_config import SmtpConfig
-from services import config_test, credentials, pop3
+from services import config_test, pop3
 from services.account_login import start_afresh
 from services.config_test import Steps
-from services.credentials import Secret
+from services.credentials import Secret, checked_password
 from services.errors import FieldError, InvalidInputError
 from services.imap import Client, Endpoint, ImapError, Limits, Listed, Reason
-from services.imap_endpoints import endpoint_with
+from services.imap_endpoints import NoTokenError, logged_in_with, stored_secret
 from services.relay import Relay
 from services.smtp import TlsInfo
 from utils.clock import DAY, parse_iso
-from utils.crypto import DecryptionError
 
 SHOWN = 10  # folders
 _ORDER = {role: at for at, role in enumerate(Role)}
@@ -42,26 +42,26 @@ def run_test(
         "message": "Connection successful", "steps": steps.done, "timestamp": now,
     }  # fmt: skip
     try:
-        secret = _secret(relay, account, password)
+        secret = _secret(relay, account, password, steps)
         limits = Limits(connect=timeout, greeting=timeout, command=timeout, whole=timeout, session=timeout)
         look = _look_into_imap if account.protocol == "imap" else _look_into_pop3
-        told |= look(endpoint_with(relay, account, secret), limits, steps, now)
+        told |= logged_in_with(relay, account, secret, partial(look, limits=limits, steps=steps, now=now))
         _note_success(account, password, now)
     except ImapError as exc:
         steps.failed(_step_of(exc, steps), exc.detail)
         told |= _failure(exc.reason, _explained(exc))
-    if account.smtp_config_id is not None:
-        told |= _try_smtp(relay, account, password, told["success"], now)
+    config = SmtpConfig.get_or_none(SmtpConfig.id == account.smtp_config_id)  # it may have gone meanwhile
+    if config is not None:
+        told |= _try_smtp(relay, account, config, password, told["success"], now)
     return bool(told["success"]), told
 
 
-def _secret(relay: Relay, account: Account, password: str | None) -> Secret:
+def _secret(relay: Relay, account: Account, password: str | None, steps: Steps) -> Secret:
     if password is not None:
-        return credentials.checked(Secret("password", password), "password")
-    try:
-        secret = credentials.secret_of(relay, account)
-    except DecryptionError as exc:
-        raise ImapError(Reason.AUTH, str(exc)) from None
+        return Secret("password", checked_password(password))
+    secret = stored_secret(relay, account, insist=True)
+    if secret is not None and secret.kind == "oauth2":
+        steps.passed("token", "an access token is at hand")
     if secret is None:
         raise InvalidInputError.of(
             [FieldError("password", "is needed, since none is stored for this account", "MISSING")]
@@ -119,7 +119,14 @@ def _certificate(tls: TlsInfo | None, now: int) -> Found | None:
 def _note_success(account: Account, password: str | None, now: int) -> None:
     """What is stored logs in again: the sync that had given up goes on."""
     if password is None and account.state == AccountState.NEEDS_REAUTH:
-        write(lambda: start_afresh(account.id, AccountState.ACTIVE, now))
+        write(partial(_end_reauth, account.id, now))
+
+
+def _end_reauth(account_id: str, now: int) -> None:
+    """Unless something else has become of it meanwhile."""
+    waits = "SELECT 1 FROM accounts WHERE id = ? AND state = ? AND deleted_at IS NULL"
+    if row(f"{waits} {FOR_UPDATE}", account_id, AccountState.NEEDS_REAUTH):
+        start_afresh(account_id, AccountState.ACTIVE, now)
 
 
 def _explained(error: ImapError) -> str:
@@ -132,6 +139,8 @@ def _failure(reason: str, message: str) -> Found:
 
 def _step_of(error: ImapError, steps: Steps) -> str:
     """The one that could not be passed."""
+    if isinstance(error, NoTokenError):
+        return "token"
     if error.reason in (Reason.DNS, Reason.PRIVATE_ADDRESS):
         return "dns"
     if error.reason in (Reason.TLS, Reason.AUTH):
@@ -140,9 +149,10 @@ def _step_of(error: ImapError, steps: Steps) -> str:
     return next((one for one in ("dns", "connect", "banner", "auth") if one not in passed), "folders")
 
 
-def _try_smtp(relay: Relay, account: Account, password: str | None, works: bool, now: int) -> Found:
+def _try_smtp(
+    relay: Relay, account: Account, config: SmtpConfig, password: str | None, works: bool, now: int
+) -> Found:
     """What is wrong with the account itself is told first."""
-    config = SmtpConfig.get_by_id(account.smtp_config_id)
     shared = password if account.smtp_shares_login else None
     report = config_test.run_test(relay, config, None, now, shared)
     smtp: Found = {

@@ -12,7 +12,6 @@ from models.database import row, run, write
 from services import account_rules, account_smtp, configs, credentials
 from services.account_login import ENDPOINT_FIELDS, join, sharing, start_afresh
 from services.account_presets import filled
-from services.credentials import Secret
 from services.errors import ConflictError, FieldError, InvalidInputError, NotFoundError
 from services.principal import Principal
 from services.relay import Relay
@@ -32,8 +31,7 @@ class _Login:
     """What a request brings to log in by: the id of a credential, or a secret, sealed already; or neither."""
 
     credential_id: str | None
-    kind: credentials.Kind
-    sealed: str | None
+    sealed: credentials.Sealed | None
 
 
 def find(who: Principal, account_id: str) -> Account:
@@ -107,17 +105,17 @@ def update(relay: Relay, who: Principal, account_id: str, changes: dict[str, Any
 
 
 def delete(who: Principal, account_id: str, now: int) -> None:
-    """Hidden at once, with all that is in it; purged by retention. What logs in by it alone is deleted now."""
+    """Hidden at once, with all that is in it; purged by retention. What logs in by it alone is deleted now; tokens that
+    accepted mail needs on its way go after the last of it."""
 
     def job() -> None:
         account = _found(who, account_id)
-        if not sharing(account):
-            credentials.forget(account.tenant, account.user, account.credential_id)
         run(
             "UPDATE accounts SET deleted_at = ?, updated_at = ?, lease = NULL, instance_id = NULL WHERE id = ?",
             now, now, account_id,
         )  # fmt: skip
-        account_smtp.removed_if_idle(account)
+        if account_smtp.removed_if_idle(account) or not account_smtp.goes_by_token(account):
+            credentials.forget_unshared(account)
 
     write(job, durable=True)
     log.info("action=account_deleted account=%s tenant=%s user=%s", account_id, who.tenant, who.user)
@@ -148,9 +146,8 @@ def _login(relay: Relay, fields: dict[str, Any]) -> _Login:
             [FieldError("password", "exclude each other: give credentialId or password")]
         )
     if password is None:
-        return _Login(credential_id, "password", None)
-    secret = credentials.checked(Secret("password", password), "password")
-    return _Login(None, "password", secret.sealed(relay))
+        return _Login(credential_id, None)
+    return _Login(None, credentials.sealed_password(relay, password))
 
 
 def _check_address_free(who: Principal, address: str) -> None:
@@ -217,7 +214,7 @@ def _part(account: Account, login: _Login, moved: bool, now: int) -> None:
 def _log_in(account: Account, login: _Login, now: int) -> None:
     """By the secret that has come, or by what is stored under the id that it names."""
     if login.sealed is not None:
-        credentials.keep(account.tenant, account.user, account.credential_id, login.kind, login.sealed, now)
+        credentials.keep(account.tenant, account.user, account.credential_id, login.sealed, now)
         return
     start_afresh(account.id, join(account, credentials.stored(account), now), now)
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from models.database import write
 from models.smtp_config import SmtpConfig
 from services import quota
-from services.endpoints import endpoint_of
+from services.endpoints import endpoint_of, logged_in
 from services.errors import FieldError, InvalidInputError
 from services.message_ids import new_message_id
 from services.relay import Relay
-from services.smtp import Connection, Deadlines, Envelope, Reason, SmtpError, Stage, TlsInfo
+from services.smtp import Connection, Deadlines, Endpoint, Envelope, Reason, SmtpError, Stage, TlsInfo
 from utils.addresses import Address, AddressError, envelope, parse_address
 from utils.clock import DAY, MINUTE, iso, monotonic
 from utils.mime import Mail, build, needs_smtputf8
@@ -64,9 +63,7 @@ def run_test(
     capabilities: dict[str, str] = {}
     certificate = None
     try:
-        endpoint = endpoint_of(relay, config)
-        endpoint = endpoint if password is None else replace(endpoint, password=password)
-        connection = Connection.open(endpoint, _DEADLINES, steps.passed)
+        connection = _connected(relay, config, password, steps)
         try:
             capabilities = dict(connection.capabilities)
             certificate = _certificate(connection.tls_info, now)
@@ -82,6 +79,15 @@ def run_test(
         "capabilities": capabilities,
         "certificate": certificate,
     }
+
+
+def _connected(relay: Relay, config: SmtpConfig, password: str | None, steps: Steps) -> Connection:
+    def connect(endpoint: Endpoint) -> Connection:
+        return Connection.open(endpoint, _DEADLINES, steps.passed)
+
+    if password is None:
+        return logged_in(relay, config, connect)
+    return connect(endpoint_of(relay, config, password))
 
 
 def check_recipient(text: str | None) -> Address | None:

@@ -23,6 +23,8 @@ def view(config: SmtpConfig, now: int) -> dict[str, Any]:
     return settings | {
         "tenant_id": config.tenant or None,
         "has_password": config.password is not None,
+        "uses_token": config.by_token,
+        "account_id": config.account_id,
         "sent_count_hour": windows.hour_used,
         "sent_count_today": windows.day_used,
         "windows": {

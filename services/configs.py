@@ -99,11 +99,10 @@ def change(relay: Relay, config: SmtpConfig, changes: dict[str, Any], now: int) 
         before | {"password": None} | changes, config.tenant, relay.policy.allow_private_hosts
     )
     aimed_elsewhere = any(merged[name] != before[name] for name in ENDPOINT_FIELDS)
-    cleared = bool(aimed_elsewhere and config.password and not new_password)
-    if new_password:
+    cleared = bool(aimed_elsewhere and (config.password or config.by_token) and not new_password)
+    if new_password or cleared:
         config.password = _sealed(relay, merged["password"])
-    elif cleared:
-        config.password = None
+        config.by_token = False
     _check_name_free(config.tenant, merged["name"], config.id)
     for name in config_rules.FIELDS:
         setattr(config, name, merged[name])
@@ -117,7 +116,19 @@ def change(relay: Relay, config: SmtpConfig, changes: dict[str, Any], now: int) 
 
 def set_password(config_id: int, sealed: str | None, now: int) -> None:
     """One that is encrypted already. Inside a write job."""
-    run("UPDATE smtp_configs SET password = ?, updated_at = ? WHERE id = ?", sealed, now, config_id)
+    _set_login(config_id, sealed, False, now)
+
+
+def set_by_token(config_id: int, now: int) -> None:
+    """It logs in by the access token of its account from now on. Inside a write job."""
+    _set_login(config_id, None, True, now)
+
+
+def _set_login(config_id: int, sealed: str | None, by_token: bool, now: int) -> None:
+    run(
+        "UPDATE smtp_configs SET password = ?, by_token = ?, updated_at = ? WHERE id = ?",
+        sealed, by_token, now, config_id,
+    )  # fmt: skip
     _start_afresh(config_id)
 
 

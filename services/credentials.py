@@ -6,80 +6,106 @@ host, or a new one that names the same credential, gets nothing: else a test aga
 
 from __future__ import annotations
 
-import json
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from models.account import Account, Credential
 from models.database import hold, row, run, write
-from services.account_login import credential_came, credential_went, endpoint_of
+from services.account_login import credential_came, credential_went, endpoint_of, sharing
 from services.errors import FieldError, InvalidInputError, NotFoundError
+from services.oauth import Grant, checked_url, tokens
 from services.principal import Principal
 from services.relay import Relay
+from utils.clock import now_ms
 
 Kind = Literal["password", "oauth2"]
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """`value`: the password, or the access token of OAuth 2 (RFC 6749), which goes over XOAUTH2."""
+    """What a server is told. `value`: the password, or an access token of OAuth 2."""
 
     kind: Kind
     value: str = field(repr=False)
 
-    def sealed(self, relay: Relay) -> str:
-        return relay.vault.encrypt(
-            self.value if self.kind == "password" else json.dumps({"access_token": self.value})
-        )
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A password or a grant, encrypted, and what may be known of it."""
+
+    kind: Kind
+    secret: str
+    expires_at: int | None = None
+    is_renewable: bool = False
 
 
-def checked(secret: Secret, name: str) -> Secret:
-    """InvalidInputError, naming the field, for what no mail protocol can carry."""
-    if any(one in secret.value for one in "\r\n\0"):
-        raise InvalidInputError.of([FieldError(name, "must not hold line breaks", "INVALID_CHARACTER")])
-    return secret
+def sealed_password(relay: Relay, password: str) -> Sealed:
+    return Sealed("password", relay.vault.encrypt(checked_password(password)))
 
 
-def secret_of(relay: Relay, account: Account) -> Secret | None:
-    """What logs in to the account's server; None while there is none for it. DecryptionError when no key opens it."""
+def sealed_grant(relay: Relay, grant: Grant) -> Sealed:
+    """InvalidInputError where its token server may not be asked."""
+    wrong: list[FieldError] = []
+    if grant.is_renewable:
+        public_only = not relay.policy.allow_private_hosts
+        grant = replace(grant, token_url=checked_url(grant.token_url, public_only, "tokenEndpoint", wrong))
+    if wrong:
+        raise InvalidInputError.of(wrong)
+    return Sealed("oauth2", grant.sealed(relay.vault), grant.expires_at, grant.is_renewable)
+
+
+def checked_password(password: str) -> str:
+    """InvalidInputError for what no mail protocol can carry."""
+    if any(one in password for one in "\r\n\0"):
+        raise InvalidInputError.of([FieldError("password", "must not hold line breaks", "INVALID_CHARACTER")])
+    return password
+
+
+def secret_of(
+    relay: Relay,
+    account: Account,
+    clock: tokens.Clock = now_ms,
+    *,
+    but: str | None = None,
+    insist: bool = False,
+) -> Secret | None:
+    """What logs in to the account's server; None while there is none for it. An access token is renewed first if need
+    be; `but` and `insist` as in `tokens.access_token`. DecryptionError when no key opens it; TokenError."""
     credential = stored(account)
     if credential is None or credential.endpoint != endpoint_of(account):
         return None
-    plain = relay.vault.decrypt(credential.secret)
     if credential.kind == "password":
-        return Secret("password", plain)
-    return Secret("oauth2", json.loads(plain)["access_token"])
+        return Secret("password", relay.vault.decrypt(credential.secret))
+    return Secret("oauth2", tokens.access_token(relay, credential, clock, but=but, insist=insist))
 
 
-def create(relay: Relay, who: Principal, secret: Secret, now: int) -> Credential:
+def create(who: Principal, sealed: Sealed, now: int) -> Credential:
     """Under an id of its own."""
-    return put(relay, who, str(uuid.uuid4()), secret, now)[0]
+    return put(who, str(uuid.uuid4()), sealed, now)[0]
 
 
-def put(
-    relay: Relay, who: Principal, credential_id: str, secret: Secret, now: int
-) -> tuple[Credential, bool]:
+def put(who: Principal, credential_id: str, sealed: Sealed, now: int) -> tuple[Credential, bool]:
     """Store it, or replace what is stored under the id, for the accounts that name it; and whether it is new."""
-    sealed = secret.sealed(relay)
 
     def job() -> tuple[Credential, bool]:
         hold_owner(who.tenant, who.user)
-        return keep(who.tenant, who.user, credential_id, secret.kind, sealed, now)
+        return keep(who.tenant, who.user, credential_id, sealed, now)
 
     return write(job, durable=True)
 
 
-def keep(
-    tenant: str, user: str, credential_id: str, kind: Kind, sealed: str, now: int
-) -> tuple[Credential, bool]:
-    """`put`, inside a write job that holds the owner. What is new may go to whichever server is first to use it."""
+def keep(tenant: str, user: str, credential_id: str, sealed: Sealed, now: int) -> tuple[Credential, bool]:
+    """`put`, inside a write job that holds the owner. What is new may go to whichever server is first to use it; a
+    renewal of what was there before, if one is under way, is of no more use."""
     is_new = not _is_stored(tenant, user, credential_id)
     run(
-        'INSERT INTO credentials (id, tenant, "user", kind, secret, endpoint, created_at, updated_at)'
-        ' VALUES (?, ?, ?, ?, ?, NULL, ?, ?) ON CONFLICT (tenant, "user", id) DO UPDATE SET kind = excluded.kind,'
-        " secret = excluded.secret, endpoint = NULL, updated_at = excluded.updated_at",
-        credential_id, tenant, user, kind, sealed, now, now,
+        'INSERT INTO credentials (id, tenant, "user", kind, secret, expires_at, is_renewable, created_at, updated_at)'
+        ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, "user", id) DO UPDATE SET kind = excluded.kind,'
+        " secret = excluded.secret, expires_at = excluded.expires_at, is_renewable = excluded.is_renewable,"
+        " updated_at = excluded.updated_at, endpoint = NULL, renewed_at = NULL, refused = NULL, lease = NULL,"
+        " leased_until = NULL",
+        credential_id, tenant, user, sealed.kind, sealed.secret, sealed.expires_at, sealed.is_renewable, now, now,
     )  # fmt: skip
     credential = Credential.get(
         Credential.tenant == tenant, Credential.user == user, Credential.id == credential_id
@@ -93,6 +119,8 @@ def view(credential: Credential) -> dict[str, Any]:
     return {
         "id": credential.id,
         "kind": credential.kind,
+        "expiresAt": credential.expires_at,
+        "isRenewable": credential.is_renewable,
         "createdAt": credential.created_at,
         "updatedAt": credential.updated_at,
     }
@@ -115,6 +143,12 @@ def forget(tenant: str, user: str, credential_id: str) -> bool:
     return bool(
         run('DELETE FROM credentials WHERE tenant = ? AND "user" = ? AND id = ?', tenant, user, credential_id)
     )
+
+
+def forget_unshared(account: Account) -> None:
+    """What nobody but this account logs in by. Inside a write job that holds the owner."""
+    if not sharing(account):
+        forget(account.tenant, account.user, account.credential_id)
 
 
 def _is_stored(tenant: str, user: str, credential_id: str) -> bool:

@@ -64,7 +64,7 @@ def _leased(claim: Claim, email: Queued, people: list[tuple[int, str, str]]) -> 
 def connection_failed(relay: Relay, batch: list[Leased], error: SmtpError, now: int) -> None:
     """No connection: the first email's attempt tells why, and the whole batch returns to its place."""
     outcome = decide(len(batch[0].recipients), envelope=None, final=None, error=error, dot_sent=False)
-    log.warning("action=connect_failed config=%s error=%s", batch[0].config.id, outcome.summary)
+    log.warning("action=connect_failed config=%s error=%r", batch[0].config.id, outcome.summary)
     record.commit(relay.policy, [Finished(batch[0], outcome, error.stage, None, now)], None, now)
     record.give_back([one.email_id for one in batch[1:]], batch[0].lease, now)
 
@@ -89,6 +89,7 @@ class Delivery:
         self._monitor = monitor
         self._dry = False  # there was no more when we asked
         self._halted = False  # the config must rest: nothing more of this batch goes
+        self._logged_out = False  # the server takes nothing more on this connection
         self._room = max(1, batch[0].config.max_messages_per_connection - connection.used)
 
     def run(self) -> None:
@@ -138,6 +139,8 @@ class Delivery:
             if replies.must_end_data:
                 self.connection.refuse_body()
         except SmtpError:
+            self.connection.close()
+        if self._logged_out:
             self.connection.close()
         return self._start_next()
 
@@ -194,6 +197,7 @@ class Delivery:
         )  # fmt: skip
         if outcome.config_failure or outcome.auth_refused or outcome.pause is not None:
             self._halted = True
+        self._logged_out |= outcome.auth_refused
         if settle.goes_on(outcome):
             self._continue(leased, outcome)
         else:

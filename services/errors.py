@@ -77,7 +77,7 @@ class IdempotencyMismatchError(ServiceError):
 class RateLimitedError(ServiceError):
     """`limit` requests a window; the window frees at `reset` (ms since the epoch)."""
 
-    status, title, code = 429, "Too many requests", "RATE_LIMITED"
+    status, title, code = 429, "Rate limit exceeded", "RATE_LIMITED"
 
     def __init__(self, message: str, *, limit: int, reset: int, retry_after: int) -> None:
         super().__init__(message)
@@ -88,6 +88,13 @@ class MailServerError(ServiceError):
     """A server that we asked on a caller's behalf."""
 
     status, title, code = 502, "Bad gateway", "MAIL_SERVER_ERROR"
+
+
+class BusyError(ServiceError):
+    """All that may be in use at a time is: try again in `retry_after` seconds."""
+
+    status, title, code = 503, "Service unavailable", "BUSY"
+    retry_after = 2
 
 
 class UnavailableError(ServiceError):

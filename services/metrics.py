@@ -21,7 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from models.database import database, row
-from services import tallies
+from services import account_counts, tallies
 from services.aftermath import IDS_SKIPPED
 from services.presence import running
 from services.relay import Relay
@@ -62,6 +62,7 @@ class _Page(Collector):
         yield from self._histograms()
         yield from self._rates()
         yield from self._configs()
+        yield _by("mailferry_accounts", "Mail accounts by state", "state", account_counts.counts())
         yield from _processes(self._relay, self._now)
         yield from _storage()
 

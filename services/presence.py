@@ -12,6 +12,7 @@ from utils.clock import MINUTE
 from utils.filelock import FileLock, is_locked
 from utils.machine import boot_id
 
+GUEST = "guest-"  # how the lock's name begins of a process that does not deliver
 SILENCE = MINUTE  # after which a process on another machine is no longer shown as running
 
 
@@ -45,7 +46,8 @@ def running(policy: Policy, now: int) -> list[Instance]:
     return [
         one
         for one in Instance.select().where(Instance.ended_at.is_null()).order_by(Instance.id)
-        if (
+        if not one.lock_name.startswith(GUEST)
+        and (
             now - (one.beaten_at or 0) < SILENCE
             if is_elsewhere(one, policy)
             else is_locked(folder / one.lock_name)

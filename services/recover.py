@@ -10,6 +10,7 @@ from __future__ import annotations
 from models.database import FOR_UPDATE, marks, row, rows, run, write
 from models.email import Event, OnUnknown, RecipientState
 from services import health, quota, record
+from services.composing import copies
 from services.relay import Policy
 from services.retry import GiveUp, RetryAt
 from services.settle import conclude, when_again
@@ -39,6 +40,7 @@ def take_back(
         if may_live:
             run("UPDATE instances SET ended_at = ? WHERE id = ?", now, instance_id)
         else:
+            copies.end_leases_of(instance_id, now)
             run("DELETE FROM slots WHERE instance_id = ?", instance_id)
             run("DELETE FROM instances WHERE id = ?", instance_id)
         return counts

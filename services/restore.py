@@ -20,7 +20,7 @@ from pysqlite3 import dbapi2 as sqlite
 
 import models
 from models.database import database
-from services import aftermath
+from services import aftermath, kept_suppressions
 from services.backup import BackupError
 from services.backup_file import Report, inspect
 from services.presence import daemon_lock
@@ -48,6 +48,8 @@ class Restored:
     report: Report
     changes: aftermath.Changes = field(default_factory=aftermath.Changes)
     moved_aside: list[Path] = field(default_factory=list)
+    suppressed_since: int = 0  # addresses, taken over from the database that was replaced
+    suppressed_whole: bool = True  # whether all of its list could be read
 
 
 def restore(
@@ -73,11 +75,12 @@ def restore(
             fresh = work / place.name
             shutil.copyfile(file, fresh)
             tell("Settling what may have happened since")
-            changes = _prepare(fresh, report, plan, now)
+            kept, whole = kept_suppressions.read(place)
+            changes, since = _prepare(fresh, report, plan, now, kept)
             aside = _swap(fresh, place, now)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    return Restored(report, changes, aside)
+    return Restored(report, changes, aside, since, whole)
 
 
 def _trusted(file: Path, vault: Vault, plan: Plan) -> Report:
@@ -106,13 +109,17 @@ def _nobody_else(place: Path) -> Iterator[None]:
         lock.release()
 
 
-def _prepare(fresh: Path, report: Report, plan: Plan, now: int) -> aftermath.Changes:
-    """Bring the copy up to date, settle what is in doubt, and get all of it on disk in one file."""
+def _prepare(
+    fresh: Path, report: Report, plan: Plan, now: int, kept: kept_suppressions.Rows
+) -> tuple[aftermath.Changes, int]:
+    """Bring the copy up to date, settle what is in doubt, and get all of it on disk in one file. What was changed, and
+    how many suppressed addresses were added."""
     try:
         models.initialize_db(fresh)
         if plan.nothing_ran_since:
-            return aftermath.forget_backup()
-        return aftermath.settle(report, now, resend=plan.resend, trust_usage=plan.trust_usage)
+            return aftermath.forget_backup(), kept_suppressions.enter(kept)
+        changes = aftermath.settle(report, now, resend=plan.resend, trust_usage=plan.trust_usage)
+        return changes, kept_suppressions.enter(kept)
     except (DatabaseError, sqlite.Error) as exc:
         raise BackupError(
             f"the backup could not be brought up to date, and nothing was changed: {exc}"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from models.account import Credential
-from models.database import run, write
-from models.smtp_config import SmtpConfig
+from models.database import FOR_UPDATE, rows, run, write
 from services.relay import Relay
 from utils.crypto import DecryptionError
 
@@ -30,14 +28,15 @@ def rotate_passwords(relay: Relay) -> Rotation:
 
     def job() -> Rotation:
         rotated, unreadable = 0, []
-        for config in SmtpConfig.select().where(SmtpConfig.password.is_null(False)):
+        stored = f"SELECT id, password FROM smtp_configs WHERE password IS NOT NULL {FOR_UPDATE}"
+        for config_id, password in rows(stored):
             try:
-                token = relay.vault.rotate(config.password or "")
+                token = relay.vault.rotate(password)
             except DecryptionError:
-                unreadable.append(int(config.id))
+                unreadable.append(int(config_id))
                 continue
             # updated_at stays: the password is the same, and kept connections may go on
-            rotated += run("UPDATE smtp_configs SET password = ? WHERE id = ?", token, config.id)
+            rotated += run("UPDATE smtp_configs SET password = ? WHERE id = ?", token, config_id)
         of_accounts, lost = _rotate_credentials(relay)
         return Rotation(rotated + of_accounts, unreadable, lost)
 
@@ -45,15 +44,15 @@ def rotate_passwords(relay: Relay) -> Rotation:
 
 
 def _rotate_credentials(relay: Relay) -> tuple[int, list[str]]:
+    """Held until it is done: a token that a daemon renews meanwhile would be put back to the one before."""
     rotated, unreadable = 0, []
-    for one in Credential.select():
+    for secret, *key in rows(f'SELECT secret, tenant, "user", id FROM credentials {FOR_UPDATE}'):
         try:
-            token = relay.vault.rotate(one.secret)
+            token = relay.vault.rotate(secret)
         except DecryptionError:
-            unreadable.append(f"{one.tenant}/{one.user}/{one.id}")
+            unreadable.append("/".join(key))
             continue
         rotated += run(
-            'UPDATE credentials SET secret = ? WHERE tenant = ? AND "user" = ? AND id = ?',
-            token, one.tenant, one.user, one.id,
-        )  # fmt: skip
+            'UPDATE credentials SET secret = ? WHERE tenant = ? AND "user" = ? AND id = ?', token, *key
+        )
     return rotated, unreadable

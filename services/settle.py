@@ -9,6 +9,7 @@ from models.database import FOR_UPDATE, marks, row, rows, run
 from models.email import ACCEPTED, Event, RecipientState, State
 from services import health, quota
 from services.leased import STATE_OF, Finished, Leased, set_recipients
+from services.oauth import tokens
 from services.outcome import Blame, Outcome, Verdict
 from services.relay import Policy
 from services.retry import GiveUp, RetryAt, next_attempt
@@ -33,9 +34,10 @@ def settle(policy: Policy, done: Finished) -> None:
         f" FROM emails WHERE id = ? AND lease = ? {FOR_UPDATE}",
         leased.email_id, leased.lease,
     )  # fmt: skip
-    lost = outcome.config_failure and done.stage in AFTER_MAIL
+    token_ended = outcome.auth_refused and _token_ended(done)
+    lost = outcome.config_failure and done.stage in AFTER_MAIL and not token_ended
     blamed = lost and email is not None and email[1] + 1 >= LOSSES_TO_BLAME and _others_passed(leased)
-    _learn(done, blamed)
+    _learn(done, blamed, token_ended)
     if email is None:
         _settle_late(done)
         return
@@ -208,8 +210,9 @@ def _telling_reply(outcome: Outcome) -> Reply | None:
     return max(replies, key=lambda reply: reply.code, default=None)
 
 
-def _learn(done: Finished, blamed: bool) -> None:
-    """What the outcome tells about the config. `blamed`: the email itself is the one that breaks connections."""
+def _learn(done: Finished, blamed: bool, token_ended: bool) -> None:
+    """What the outcome tells about the config. `blamed`: the email itself is the one that breaks connections.
+    `token_ended`: see `_token_ended`."""
     tried, outcome, now = done.leased.tried, done.outcome, done.finished_at
     if outcome.pause is not None and outcome.pause.crowded and health.crowded(tried, outcome.summary, now):
         return
@@ -217,13 +220,24 @@ def _learn(done: Finished, blamed: bool) -> None:
         health.pause(tried.config_id, outcome.pause.seconds, outcome.pause.reason, now)
     if done.stage == "build" or blamed:
         health.end_probe(tried)
-    elif outcome.auth_refused:
+    elif outcome.auth_refused and not token_ended:
         health.login_refused(tried, outcome.summary, now)
     elif outcome.config_failure:
         health.failed(tried, outcome.summary, now, opening=done.stage not in (*AFTER_MAIL, "dot"))
     elif outcome.pause is None:
         # Whatever the answer said about the email, the config itself was there and spoke.
         health.succeeded(tried, now)
+
+
+def _token_ended(done: Finished) -> bool:
+    """A session that has lasted was refused all of a sudden, for it began with a token that has come to its end: no
+    wrong login, but a connection that is over. The next one brings a new token."""
+    config, opened_at = done.leased.config, done.leased.opened_at
+    lasted = opened_at is None or done.finished_at - opened_at > tokens.MARGIN
+    if not (config.by_token and lasted and done.stage in AFTER_MAIL):
+        return False
+    tokens.distrust(str(config.account_id), done.finished_at)
+    return True
 
 
 def _others_passed(leased: Leased) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,9 @@ MAX_LINES = 100_000
 STEP = 500
 MAX_REJECTED = 100  # that are told one by one
 _ADDRESS_NAMES = ("address", "email", "email_address", "recipient", "emailaddress")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Spreadsheets take such a beginning for a formula. It goes out behind a ', which an import takes away again.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_ESCAPED = re.compile(r"'+[=+\-@\t\r\n]")
 
 
 @dataclass(slots=True)
@@ -57,7 +60,10 @@ def written(tenant: str) -> Iterator[str]:
     while page := listed(tenant, Filters(), STEP, after):
         after = str(page[-1]["address"])
         yield _csv(
-            [(one["address"], one["reason"], _harmless(one["detail"]), one["created_at"]) for one in page]
+            [
+                (_harmless(one["address"]), one["reason"], _harmless(one["detail"]), one["created_at"])
+                for one in page
+            ]
         )
 
 
@@ -95,8 +101,11 @@ def _new(values: dict[str, str]) -> New:
     reason = values.get("reason", "").strip() or str(Cause.MANUAL)
     if reason not in tuple(Cause):
         raise InvalidInputError.of([FieldError("reason", f"must be one of {', '.join(Cause)}")])
-    created_at, detail = values.get("created_at", "").strip(), values.get("detail", "").replace("\0", "")
-    address = normal(values.get("address", "").strip())
+    created_at, detail = (
+        values.get("created_at", "").strip(),
+        _plain(values.get("detail", "").replace("\0", "")),
+    )
+    address = normal(_plain(values.get("address", "").strip()))
     try:
         return New(
             address, reason, detail, None, max(0, parse_iso(created_at.upper())) if created_at else None
@@ -113,8 +122,12 @@ def _csv(lines: list[Any]) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Strangers' servers wrote it, and spreadsheets take such a beginning for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Strangers chose the address, and their servers wrote the detail."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _plain(text: str) -> str:
+    return text[1:] if _ESCAPED.match(text) else text
 
 
 def _unreadable(message: str) -> InvalidInputError:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from models.database import rows, run, write
 from models.smtp_config import SmtpConfig
 from services import health
-from services.endpoints import endpoint_of
+from services.endpoints import logged_in
 from services.relay import Relay
 from services.smtp import Connection, Endpoint
 from utils.clock import monotonic
@@ -53,7 +53,7 @@ class ConnectionPool:
 
     def open(self, config: SmtpConfig) -> Connection:
         """A new connection, in the slot that the claim took or that a dead one leaves. SmtpError."""
-        return self._open(endpoint_of(self._relay, config))
+        return logged_in(self._relay, config, self._open)
 
     def keep(self, config: SmtpConfig, connection: Connection | None) -> None:
         """Back into the pool; or, when it is of no more use or was never had, an end to its slot."""

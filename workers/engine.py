@@ -12,6 +12,7 @@ from services import tallies
 from services.claim import Candidate
 from services.relay import Relay
 from services.smtp import Connection
+from services.suppression_filter import filter_
 from utils.clock import monotonic
 from workers.connections import ConnectionPool, Open
 from workers.crew import Crowd
@@ -150,7 +151,9 @@ class Engine:
             self.pool.true_up,
             self._watchdog.look,
             self._jobs.tick,
+            self.relay.mailboxes.sweep,
             self._flush,
+            filter_.refresh,
         ):
             try:
                 part()
@@ -213,6 +216,7 @@ class Engine:
             self._timekeeper.join(2.0)
             self._jobs.stop()  # a last tick may have started them
             self.pool.sweep(everything=True)
+            self.relay.mailboxes.close()
             self._over.set()
             self._heart.join(2.0)
             self._membership.leave()

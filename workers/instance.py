@@ -17,7 +17,7 @@ import uuid
 from models.database import database, run, write
 from models.service import Instance
 from services import recover
-from services.presence import folder_id, is_elsewhere, lock_folder
+from services.presence import GUEST, folder_id, is_elsewhere, lock_folder
 from services.relay import Policy
 from utils.clock import MINUTE, monotonic, now_ms
 from utils.filelock import FileLock, is_locked
@@ -32,13 +32,13 @@ LONGEST_CONNECTION = 5 * MINUTE  # a server may wait so long for a silent client
 class Membership:
     """Our own instance, and the watch over the others."""
 
-    def __init__(self, policy: Policy, lease_seconds: float) -> None:
+    def __init__(self, policy: Policy, lease_seconds: float, *, delivers: bool = True) -> None:
         self._policy = policy
         self._lease_seconds = lease_seconds
         self._folder = lock_folder(policy)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._folder_id = folder_id(policy)
-        self._lock = FileLock(self._folder / f"{uuid.uuid4().hex}.lock")
+        self._lock = FileLock(self._folder / f"{'' if delivers else GUEST}{uuid.uuid4().hex}.lock")
         self._lock.acquire()  # before the row exists, or others would find it dead
         self._watch = threading.Lock()  # one thread beats, another buries
         self._seen: dict[int, tuple[int, float]] = {}  # the beats of others, and when each was first seen

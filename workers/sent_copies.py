@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 
 from models.database import database
 from services.composing import copies
@@ -24,13 +23,11 @@ MOST = 16  # accounts at once
 
 
 class SentCopies:
-    """`append`: makes the copies of one account. Start it once per process; `stop` ends it."""
+    """Start it once per process; `stop` ends it."""
 
-    def __init__(
-        self, relay: Relay, append: Callable[[Relay, str], int] = append_for, tick: int = TICK
-    ) -> None:
+    def __init__(self, relay: Relay, instance_id: int | None = None, tick: int = TICK) -> None:
         self._relay = relay
-        self._append = append
+        self._instance_id = instance_id
         self._tick = tick
         self._gate = threading.Lock()
         self._busy: dict[str, threading.Thread] = {}
@@ -73,9 +70,12 @@ class SentCopies:
                 self._busy[account_id] = thread
                 thread.start()
 
+    def _append(self, account_id: str) -> int:
+        return append_for(self._relay, account_id, instance_id=self._instance_id)
+
     def _work(self, account_id: str) -> None:
         try:
-            while self._append(self._relay, account_id) and not self._over.is_set():
+            while self._append(account_id) and not self._over.is_set():
                 pass  # there may be more than fit into one connection
         except Exception:
             log.exception("action=copies_trouble")

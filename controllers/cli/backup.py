@@ -167,6 +167,7 @@ def _as_dict(done: Restored) -> dict[str, Any]:
         "sent_again": changes.resent,
         "waiting": changes.untouched,
         "next_id": changes.next_id or done.report.last_id + 1,
+        "suppressed_since": done.suppressed_since,
         "limits_used_up_until": {name: iso(until) for name, until in changes.limits.items()},
     }
 
@@ -179,6 +180,12 @@ def _explain(done: Restored, plan: Plan) -> None:
     )
     if done.moved_aside:
         click.echo(f"The former database is kept: {done.moved_aside[0]}")
+    if done.suppressed_since:
+        click.echo(f"Taken over from it: {done.suppressed_since:,} addresses that were suppressed since.")
+    if not done.suppressed_whole:
+        click.echo(
+            "Its list of suppressed addresses cannot be read to the end: who complained since may be missing."
+        )
     if plan.nothing_ran_since:
         click.echo(f"Waiting, as they were: {emails(changes.untouched)}.")
         return

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
 from services.principal import Principal, Scope, check_name
 from services.relay import Relay
+
+
+class Guest(Protocol):
+    """What does the work of a daemon's poller, for one account: see workers/guest.py."""
+
+    def begin(self, account_id: str) -> bool: ...
+
+    def goes_on(self, seconds: float) -> bool: ...
+
+    def end(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,7 @@ class CliContext:
     serve: Callable[[], None]
     bind: Callable[[Any], Relay] | None = None
     env_file: Path | None = None
+    member: Callable[[Any, Relay], AbstractContextManager[Guest]] | None = None
     has_key: Callable[[], bool] = lambda: True  # whether CREDENTIALS_KEY is set, told without making one
 
 

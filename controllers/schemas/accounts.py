@@ -9,8 +9,9 @@ from pydantic.alias_generators import to_camel
 
 from controllers.schemas.common import Offset, Query, Strict, whole
 from controllers.schemas.smtp_configs import Host, Port, Quota
-from services.credentials import Secret
+from services.oauth import PROVIDERS, Grant
 from services.principal import NAME_PATTERN
+from utils.clock import SECOND
 
 
 def _lower(value: Any) -> Any:
@@ -31,6 +32,12 @@ Password = Annotated[
     str,
     StringConstraints(min_length=1, max_length=4_000),
     Field(description="write only; stored encrypted", json_schema_extra={"writeOnly": True}),
+]
+# RFC 6749, A.12 and A.17: what can be said to every server, be it mail or the web.
+Token = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=16_000, pattern=r"^[\x21-\x7e]+$"),
+    Field(json_schema_extra={"writeOnly": True}),
 ]
 SyncInterval = Annotated[int, Field(ge=60, le=3_600, description="seconds")]
 
@@ -142,23 +149,55 @@ class AccountTestBody(Camel):
 
 
 class CredentialBody(Camel):
-    """Either a password, or an access token of OAuth 2."""
+    """A password; or of OAuth 2 an access token, or a refresh token that brings one, or both."""
 
     password: Password | None = None
-    access_token: Password | None = Field(None, description="for XOAUTH2; whoever stores it renews it")
+    access_token: Token | None = Field(
+        None, description="write only; without a refreshToken, whoever stores it renews it"
+    )
+    expires_in: Annotated[int, Field(ge=1, le=315_360_000)] | None = Field(
+        None, description="seconds until the accessToken ends"
+    )
+    refresh_token: Token | None = Field(None, description="write only; brings access tokens")
+    client_id: Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | None = Field(
+        None, description="of the app that the refreshToken was given to"
+    )
+    client_secret: Password | None = Field(None, description="of that app, if it has one; write only")
+    provider: Literal["gmail", "outlook"] | None = Field(None, description="whose tokenEndpoint to ask")
+    token_endpoint: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] | None = Field(
+        None, description="an https address, in place of provider"
+    )
+    scope: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] | None = Field(
+        None, description="to ask for at a renewal; without it, what was granted first"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> CredentialBody:
-        if (self.password is None) == (self.access_token is None):
-            raise ValueError("give password or accessToken")
+        tokens = self.access_token is not None or self.refresh_token is not None
+        if (self.password is None) != tokens:
+            raise ValueError("give password, or accessToken, or refreshToken")
+        if self.access_token is None and self.expires_in is not None:
+            raise ValueError("expiresIn tells of an accessToken")
+        wanted = {"client_id", "client_secret", "provider", "token_endpoint", "scope"} & self.given().keys()
+        if self.refresh_token is None and wanted:
+            raise ValueError(f"{', '.join(map(to_camel, sorted(wanted)))}: only with a refreshToken")
+        if self.refresh_token is not None:
+            if self.client_id is None:
+                raise ValueError("clientId is needed with a refreshToken")
+            if (self.provider is None) == (self.token_endpoint is None):
+                raise ValueError("give provider or tokenEndpoint with a refreshToken")
         return self
 
-    def secret(self) -> tuple[Secret, str]:
-        """And the field that it came in."""
-        if self.password is not None:
-            return Secret("password", self.password), "password"
-        assert self.access_token is not None
-        return Secret("oauth2", self.access_token), "accessToken"
+    def grant(self, now: int) -> Grant:
+        return Grant(
+            access_token=self.access_token,
+            expires_at=None if self.expires_in is None else now + self.expires_in * SECOND,
+            refresh_token=self.refresh_token,
+            client_id=self.client_id or "",
+            client_secret=self.client_secret,
+            token_url=PROVIDERS[self.provider] if self.provider else self.token_endpoint or "",
+            scope=self.scope,
+        )
 
 
 class AccountsQuery(Query):

@@ -38,6 +38,14 @@ InReplyTo = Annotated[
         "description": "the id of a message here, or a Message-ID",
     }),
 ]  # fmt: skip
+MessageId = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    StringConstraints(min_length=1, max_length=100),
+    WithJsonSchema({
+        "anyOf": [{"type": "string", "minLength": 1, "maxLength": 100}, {"type": "integer", "minimum": 0}],
+    }),
+]  # fmt: skip
 FileIds = Annotated[
     list[Annotated[str, StringConstraints(min_length=1, max_length=100)]], Field(max_length=MOST_FILES)
 ]
@@ -74,7 +82,12 @@ class _Written(Camel):
     is_html: bool = False
     text_body: str | None = Field(None, description="derived from the html where it is missing")
     html_body: str | None = None
-    attachment_ids: FileIds | None = Field(None, description="of POST /api/compose/attachments")
+    attachment_ids: FileIds | None = Field(
+        None, description="of POST /api/compose/attachments, or of attachments of messages here"
+    )
+    forward_of: MessageId | None = Field(
+        None, description="the id of a message here, whose attachments all go along"
+    )
     attachments: Annotated[list[FileBody], Field(max_length=MOST_FILES)] | None = None
     in_reply_to: InReplyTo | None = None
     send_at: Milliseconds | None = None
@@ -93,7 +106,8 @@ class _Written(Camel):
         return {"text": self.text_body, "html": self.html_body}
 
     def files(self) -> Files:
-        return Files(self.attachment_ids or [], [one.file() for one in self.attachments or []])
+        new = [one.file() for one in self.attachments or []]
+        return Files(self.attachment_ids or [], new, self.forward_of)
 
 
 class SendBody(_Written):
@@ -148,7 +162,9 @@ class DraftChangesBody(_Draft):
         return super().fields() | ({"account_id": self.account_id} if self.account_id else {})
 
     def new_files(self) -> Files | None:
-        return self.files() if self.model_fields_set & {"attachment_ids", "attachments"} else None
+        return (
+            self.files() if self.model_fields_set & {"attachment_ids", "attachments", "forward_of"} else None
+        )
 
 
 class SendDraftBody(Camel):

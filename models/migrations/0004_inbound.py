@@ -40,6 +40,12 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         endpoint = TextField(null=True)
         created_at = BigIntegerField()
         updated_at = BigIntegerField()
+        expires_at = BigIntegerField(null=True)
+        renewed_at = BigIntegerField(null=True)
+        is_renewable = BooleanField(default=False)
+        refused = TextField(null=True)
+        lease = BigIntegerField(null=True)
+        leased_until = BigIntegerField(null=True)
 
         class Meta:
             table_name = "credentials"
@@ -94,6 +100,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         folders = JSONField(null=True)
         progress = SmallIntegerField(default=0)
         message = TextField(default="")
+        by_folder = JSONField(default=dict)
         result = JSONField(null=True)
         error = TextField(null=True)
         cancel = BooleanField(default=False)
@@ -120,6 +127,8 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         role_by_user = BooleanField(default=False)
         is_selectable = BooleanField(default=True)
         mailbox_id = TextField(null=True)
+        label = TextField(null=True)
+        is_all_mail = BooleanField(default=False)
         uidvalidity = BigIntegerField(null=True)
         uidnext_done = BigIntegerField(default=1)
         modseq_done = BigIntegerField(default=0)
@@ -149,6 +158,8 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         flags = JSONField(default=list)
         is_read = BooleanField(default=False)
         is_starred = BooleanField(default=False)
+        labels = JSONField(null=True)
+        view_of = IntegerField(null=True)
         modseq = BigIntegerField(default=0)
         gone_at = BigIntegerField(null=True)
         created_at = BigIntegerField()
@@ -171,9 +182,11 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         where=(Message.gone_at.is_null() & ~Message.is_read), name="messages_unread",
     )  # fmt: skip
     Message.add_index(
-        Message.letter_id, Message.received_at, Message.id, Message.folder_id, Message.gone_at, name="messages_letter"
+        Message.letter_id, Message.received_at, Message.id, Message.folder_id, Message.gone_at, Message.view_of,
+        name="messages_letter",
     )  # fmt: skip
     Message.add_index(Message.account_id, where=Message.gone_at.is_null(False), name="messages_gone")
+    Message.add_index(Message.view_of, where=Message.view_of.is_null(False), name="messages_views")
 
     class Letter(Base):
         id = IdField()
@@ -295,6 +308,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         state = TextField(default="waiting")
         next_at = BigIntegerField()
         lease = BigIntegerField(null=True)
+        instance_id = IntegerField(null=True)
         tries = IntegerField(default=0)
         uid = BigIntegerField(null=True)
         error = TextField(null=True)
@@ -304,6 +318,9 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         class Meta:
             table_name = "sent_copies"
 
+    SentCopy.add_index(
+        SentCopy.instance_id, where=SentCopy.instance_id.is_null(False), name="sent_copies_instance"
+    )  # fmt: skip
     SentCopy.add_index(SentCopy.next_at, where=(SentCopy.state == "waiting"), name="sent_copies_due")
 
     class Suppression(Base):
@@ -339,6 +356,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
     words.create(db)
     migrator.migrate(migrator.add_column("smtp_configs", "account_id", TextField(null=True)))
     migrator.migrate(migrator.add_column("smtp_configs", "verp", BooleanField(default=False)))
+    migrator.migrate(migrator.add_column("smtp_configs", "by_token", BooleanField(default=False)))
 
 
 def down(migrator: SchemaMigrator, db: Database) -> None:
@@ -351,3 +369,4 @@ def down(migrator: SchemaMigrator, db: Database) -> None:
         db.execute_sql(f"DROP TABLE {table}")
     db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN account_id")
     db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN verp")
+    db.execute_sql("ALTER TABLE smtp_configs DROP COLUMN by_token")

@@ -1,7 +1,7 @@
 """Which emails an account's Sent folder is to hold, and how far that is.
 
 A row is stored with its email, so nothing between the two can lose the copy. It is tried when the email is sent. A try
-holds a lease by which a second one knows to stay away; a try that died leaves it to run out.
+holds a lease by which a second one knows to stay away. It ends with its process, as soon as that is found dead.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ ALWAYS, NEVER, AUTO = "always", "never", "auto"
 CHOICES = (AUTO, ALWAYS, NEVER)
 
 LEASE = 5 * MINUTE  # of a try, beside what its size takes
+# What a dead process had sent may still be on its way into the folder, which is searched after that.
+SETTLING = 5 * SECOND
 FIRST_DELAY, LONGEST_DELAY = 30 * SECOND, 4 * HOUR
 GIVE_UP_AFTER = 7 * DAY  # of tries
 REST = 10 * MINUTE  # between looks at an email that ended unsent: a person may yet send it again
@@ -30,6 +32,7 @@ BATCH = 20  # copies that share a connection
 # Submission servers that put a copy into Sent by themselves.
 KEEPERS = frozenset({"smtp.gmail.com", "smtp.googlemail.com", "smtp.office365.com", "smtp-mail.outlook.com"})
 
+_FREE = "lease = NULL, instance_id = NULL"
 _SKIP_LOCKED = "/*pg FOR UPDATE OF c SKIP LOCKED*/"
 
 
@@ -65,8 +68,8 @@ def due_accounts(now: int, limit: int) -> list[str]:
     return [account_id for account_id, _ in found]
 
 
-def claim(account_id: str, now: int) -> list[Copy]:
-    """Some of an account's, for one connection."""
+def claim(account_id: str, now: int, instance_id: int | None = None) -> list[Copy]:
+    """Some of an account's, for one connection of that process."""
     lease = secrets.randbits(62)
 
     def job() -> list[Copy]:
@@ -77,9 +80,9 @@ def claim(account_id: str, now: int) -> list[Copy]:
         )  # fmt: skip
         ids = [email_id for email_id, *_ in found]
         run(
-            "UPDATE sent_copies SET lease = ?, next_at = ?, tries = tries + 1"
+            "UPDATE sent_copies SET lease = ?, instance_id = ?, next_at = ?, tries = tries + 1"
             f" WHERE email_id IN ({marks(len(ids))})",
-            lease, now + LEASE, *ids,
+            lease, instance_id, now + LEASE, *ids,
         )  # fmt: skip
         return [Copy(email_id, account_id, lease, tries + 1, at) for email_id, tries, at in found]
 
@@ -91,12 +94,21 @@ def hold(copy: Copy, now: int, more: int) -> bool:
     return bool(write(lambda: _change(copy, "next_at = ?", now + LEASE + more), durable=True))
 
 
+def end_leases_of(instance_id: int, now: int) -> None:
+    """Of a process that is dead without doubt. Inside a write job."""
+    run(
+        f"UPDATE sent_copies SET {_FREE}, next_at = ?"
+        " WHERE instance_id = ? AND state = 'waiting'",
+        now + SETTLING, instance_id,
+    )  # fmt: skip
+
+
 def done(copy: Copy, uid: int | None, detail: str, now: int) -> None:
     """`detail` for the email's timeline."""
 
     def job() -> None:
         changed = _change(
-            copy, "state = ?, lease = NULL, uid = ?, error = NULL, finished_at = ?", CopyState.DONE, uid, now
+            copy, f"state = ?, {_FREE}, uid = ?, error = NULL, finished_at = ?", CopyState.DONE, uid, now
         )
         if changed:
             Event.create(email_id=copy.email_id, at=now, type="copied", detail=detail)
@@ -110,10 +122,8 @@ def failed(copy: Copy, error: str, now: int, *, for_good: bool = False) -> None:
 
     def job() -> None:
         if not hopeless:
-            _change(copy, "lease = NULL, error = ?, next_at = ?", error, now + delay(copy.tries))
-        elif _change(
-            copy, "state = ?, lease = NULL, error = ?, finished_at = ?", CopyState.FAILED, error, now
-        ):
+            _change(copy, f"{_FREE}, error = ?, next_at = ?", error, now + delay(copy.tries))
+        elif _change(copy, f"state = ?, {_FREE}, error = ?, finished_at = ?", CopyState.FAILED, error, now):
             Event.create(email_id=copy.email_id, at=now, type="copy_failed", detail=error)
 
     write(job, durable=True)
@@ -124,7 +134,7 @@ def give_back(given: Sequence[Copy]) -> None:
 
     def job() -> None:
         for one in given:
-            _change(one, "lease = NULL, next_at = created_at, tries = tries - 1")
+            _change(one, f"{_FREE}, next_at = created_at, tries = tries - 1")
 
     write(job)
 
@@ -137,7 +147,7 @@ def unreachable(given: Sequence[Copy], error: str, now: int) -> None:
 
     def job() -> None:
         for one in given:
-            _change(one, "lease = NULL, error = ?, next_at = ?", error, until)
+            _change(one, f"{_FREE}, error = ?, next_at = ?", error, until)
         run(
             "UPDATE sent_copies SET next_at = ? WHERE account_id = ? AND state = 'waiting' AND lease IS NULL"
             " AND next_at < ?",

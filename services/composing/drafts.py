@@ -9,7 +9,7 @@ from typing import Any
 from models.composition import Draft, Upload
 from models.database import FOR_UPDATE, row, rows, run, write
 from services.accept import check_disk
-from services.composing import replies, senders, uploads
+from services.composing import received, replies, senders, uploads
 from services.composing.uploads import Files
 from services.errors import ConflictError, NotFoundError
 from services.principal import Principal
@@ -33,6 +33,7 @@ def create(
     relay: Relay, who: Principal, account_id: str, fields: dict[str, Any], files: Files, now: int
 ) -> dict[str, Any]:
     """The new draft. `fields`: some of FIELDS."""
+    files = received.kept(relay, who, files, now)
     _check(relay, who, account_id, fields, files)
     draft_id = uuid.uuid4().hex
 
@@ -52,6 +53,7 @@ def update(
 ) -> dict[str, Any]:
     """Change some of FIELDS, or `account_id`. `files` None leaves the attachments as they are."""
     find(who, draft_id)
+    files = received.kept(relay, who, files, now) if files is not None else None
     _check(relay, who, fields.get("account_id"), fields, files or Files())
 
     def job() -> None:

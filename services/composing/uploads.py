@@ -6,7 +6,7 @@ An email that is sent takes the bytes over: its upload may go.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from models.composition import Upload
@@ -28,10 +28,12 @@ _UNOWNED = "draft_id IS NULL"
 
 
 class Files(NamedTuple):
-    """The attachments of something: those that were uploaded, then those that came along."""
+    """The attachments of something: those by their ids, of uploads or of what came with messages here; those that came
+    along; those of the message here that is forwarded."""
 
     ids: Sequence[str] = ()
     new: Sequence[Attachment] = ()
+    forward_of: str | None = None
 
 
 def add(relay: Relay, who: Principal, file: Attachment, now: int) -> Upload:
@@ -76,8 +78,8 @@ def check_files(files: Sequence[Attachment], limit: int, place: str = "attachmen
         raise TooLargeError(f"an email with it would have {size} bytes; the limit is {limit}")
 
 
-def find(who: Principal, ids: Sequence[str]) -> list[Upload]:
-    """Uploads of the user, in this order. NotFoundError that names the first that is not there."""
+def find(who: Principal, ids: Sequence[str], but: Collection[str] = ()) -> list[Upload]:
+    """Uploads of the user, in this order. NotFoundError that names the first that is not there, nor among `but`."""
     found = {
         one.id: one
         for one in Upload.select().where(
@@ -85,12 +87,12 @@ def find(who: Principal, ids: Sequence[str]) -> list[Upload]:
         )
     }
     for number, upload_id in enumerate(ids):
-        if upload_id not in found:
+        if upload_id not in found and upload_id not in but:
             raise NotFoundError(
                 f"attachmentIds.{number}: no attachment {upload_id}; one that is in no draft is kept for a day",
                 code="ATTACHMENT_NOT_FOUND", field=f"attachmentIds.{number}",
             )  # fmt: skip
-    return [found[one] for one in ids]
+    return [found[one] for one in ids if one in found]
 
 
 def read(uploads: Sequence[Upload]) -> list[Attachment]:

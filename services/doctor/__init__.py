@@ -1,4 +1,5 @@
-"""Examines an installation: its settings, disk, clock, database and every SMTP config. Changes nothing."""
+"""Examines an installation: its settings, disk, clock, database, SMTP configs and mail accounts. Changes nothing, but
+for access tokens that have to be renewed for a login."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.doctor import accounts, disk, setup, store
+from services.doctor import accounts, configs, disk, setup, store
 from services.doctor.check import Check
 from services.relay import Relay
 
@@ -38,4 +39,5 @@ def examine(premises: Premises, now: int, *, deep: bool = False) -> Generator[Ch
         yield from disk.check_data_folder(policy.data_dir)
     readable = yield from store.check(premises.relay, premises.database, now, deep=deep)
     if readable:
-        yield from accounts.check(premises.relay, now)
+        yield from configs.check(premises.relay, now)
+        yield from accounts.check()

@@ -1,67 +1,54 @@
-"""Every active SMTP config: its DNS, connection, TLS and login, tried as a delivery would. Sends nothing."""
+"""Mail accounts that their users must look after, and those whose sync fails. Nothing is asked of their servers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from models.smtp_config import Health, SmtpConfig
-from services.config_test import run_test
-from services.doctor.check import Check, fail, ok, warn
-from services.presence import running
-from services.readiness import standing_hold
-from services.relay import Relay
+from models.account import Account, AccountState, Credential
+from services.account_counts import FAILING, counts
+from services.credentials import stored
+from services.doctor.check import Check, ok, warn
 
-_CERTIFICATE_DAYS = 14
-_ADVICE = {
-    "dns": "check smtp_host, and this machine's resolver",
-    "connect": "check smtp_port, and that no firewall is in the way: many networks block 25 and leave 587 and 465 open",
-    "tls": "check use_tls (STARTTLS, 587) and use_ssl (465), the certificate's name and date, and this machine's clock",
-    "banner": "check smtp_port and the TLS mode; a server that refuses says why",
-    "ehlo": "the server's own words say why; it may limit or block this machine",
-    "auth": "check username and password; many providers want an app password",
-}
-_ADD_ONE = "add an account: python app.py configs add --help"
+_MOST_TOLD = 20  # of a kind
 
 
-def check(relay: Relay, now: int) -> Iterator[Check]:
-    configs = list(SmtpConfig.select().where(SmtpConfig.active).order_by(SmtpConfig.id))
-    if not configs:
-        yield warn("configs", "no SMTP config is active: no mail can be delivered", _ADD_ONE)
-    elif all(config.sandbox for config in configs):
-        yield warn("configs", "only the sandbox is there: it catches mail, and delivers none", _ADD_ONE)
-    for config in configs:
-        yield _config(relay, config, now)
+def check() -> Iterator[Check]:
+    found = counts()
+    total = sum(found.values())
+    if not total:
+        return
+    yield ok(
+        "accounts", f"{total}: " + ", ".join(f"{count} {word}" for word, count in found.items() if count)
+    )
+    waiting = Account.state != AccountState.ACTIVE
+    yield from _told(waiting, found[AccountState.NEEDS_CREDENTIALS] + found[AccountState.NEEDS_REAUTH])
+    yield from _told(~waiting & (Account.failures > 0), found[FAILING])
 
 
-def _config(relay: Relay, config: SmtpConfig, now: int) -> Check:
-    name = f"config {config.id} ({config.name})"
-    if config.sandbox and relay.policy.sandbox_port is None:
-        return warn(name, "SANDBOX=off, so nothing answers there", "deactivate it, or set SANDBOX=on")
-    if config.sandbox and not running(relay.policy, now):
-        return ok(name, "not tried: the sandbox runs only while the relay does")
-    result = run_test(relay, config, None, now)
-    told = [f"{step['step']}: {step['detail']}" for step in result["steps"]]
-    if not result["ok"]:
-        return fail(name, "; ".join(told), _ADVICE.get(result["steps"][-1]["step"], ""))
-    return _weakness(name, config, told, result["certificate"], now)
+def _told(which: object, count: int) -> Iterator[Check]:
+    query = Account.select().where(which, Account.is_enabled, Account.deleted_at.is_null())
+    for account in query.order_by(Account.failures.desc(), Account.id).limit(_MOST_TOLD):
+        yield _account(account)
+    if count > _MOST_TOLD:
+        yield warn("more accounts", f"{count - _MOST_TOLD} more like these", "python app.py accounts list")
 
 
-def _weakness(
-    name: str, config: SmtpConfig, told: list[str], certificate: dict[str, Any] | None, now: int
-) -> Check:
-    """The config works: what soon may not, or should not be so."""
-    if certificate is not None:
-        told.append(f"{certificate['days_left']} days left")
-        if certificate["days_left"] < _CERTIFICATE_DAYS:
-            return warn(name, "; ".join(told), "whoever runs the server must renew its certificate")
-        if not config.verify_tls:
-            return warn(name, "; ".join(told), "its certificate is not verified: set verify_tls")
-    elif config.username:
-        return warn(name, "; ".join(told), "the password travels unencrypted: set use_tls or use_ssl")
-    health = Health.get_or_none(Health.smtp_config_id == config.id)
-    hold = standing_hold(config, health, now) if health else None
-    if hold is not None:
-        told.append(f"it answers, but rests: {hold.kind}, {hold.detail}")
-        return warn(name, "; ".join(told), f"POST /api/smtp-configs/{config.id}/resume lifts that")
-    return ok(name, "; ".join(told))
+def _account(account: Account) -> Check:
+    name = f"account {account.id} ({account.email_address} of {account.tenant}/{account.user})"
+    if account.state == AccountState.NEEDS_CREDENTIALS:
+        return warn(name, "it has no login for its server", f"its user stores one: {_put(account)}")
+    told = account.last_error or "its server refused the login"
+    if account.state == AccountState.NEEDS_REAUTH:
+        return warn(name, told, _new_login(account, stored(account)))
+    detail = f"the last {account.failures} passes failed: {told}"
+    return warn(name, detail, f"python app.py accounts test {account.id} names the step that fails")
+
+
+def _new_login(account: Account, credential: Credential | None) -> str:
+    if credential is not None and credential.kind == "oauth2":
+        return f"its user logs in at the provider again, and stores the new token: {_put(account)}"
+    return f"its user stores the password anew, many providers want an app password: {_put(account)}"
+
+
+def _put(account: Account) -> str:
+    return f"PUT /api/credentials/{account.credential_id}"

@@ -25,7 +25,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Logs in with `token` by XOAUTH2 if there is one, else with `password`. `ca_file` replaces the system's
+    """Logs in with `token` if there is one, else with `password`. `ca_file` replaces the system's
     authorities. With `none` a password travels in the clear: whoever chose the one chose the other."""
 
     host: str

@@ -6,17 +6,22 @@ from services.smtp import Reason
 
 __all__ = ["ImapError", "Reason"]
 
+LONGEST_DETAIL = 2_000  # characters
+
 
 class ImapError(Exception):
     """`detail` is for people; it never holds a password or token. `code` is the server's (RFC 5530), if it gave one.
+
+    Of what a server says in it, only what can be shown and stored is kept.
 
     `rejected` and `auth` are the server's answers, after which the connection goes on; after any other it is closed.
     """
 
     def __init__(self, reason: Reason, detail: str, code: str = "") -> None:
-        super().__init__(reason, detail, code)
+        told = "".join(one if one.isprintable() else "\ufffd" for one in detail[:LONGEST_DETAIL])
+        super().__init__(reason, told, code)
         self.reason = reason
-        self.detail = detail
+        self.detail = told
         self.code = code
 
     @property

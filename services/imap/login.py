@@ -1,11 +1,13 @@
-"""Login: XOAUTH2 with a token; with a password SASL PLAIN (RFC 4616), else LOGIN."""
+"""Login: with a token XOAUTH2, else OAUTHBEARER; with a password SASL PLAIN (RFC 4616), else LOGIN."""
 
 from __future__ import annotations
 
 import base64
 import re
 from collections.abc import Collection
+from contextlib import suppress
 
+from services.smtp.bearer import MECHANISMS, Bearer, bearer
 from services.smtp.reply import blot
 
 from .endpoint import Endpoint
@@ -24,7 +26,9 @@ def log_in(protocol: Protocol, endpoint: Endpoint, capabilities: Collection[str]
     """Returns the mechanism used. `auth`: these credentials will not do. `rejected`: not now."""
     try:
         if endpoint.token is not None:
-            return _xoauth2(protocol, endpoint.username, endpoint.token, capabilities)
+            sasl = sasl_of(endpoint, [one.removeprefix("AUTH=") for one in capabilities])
+            _authenticate(protocol, sasl.mechanism, [sasl.start, sasl.end])
+            return sasl.mechanism
         if endpoint.password is None:
             raise ImapError(Reason.AUTH, "no password is stored")
         return _password(protocol, endpoint.username, endpoint.password, capabilities)
@@ -33,21 +37,23 @@ def log_in(protocol: Protocol, endpoint: Endpoint, capabilities: Collection[str]
         raise ImapError(error.reason, blot(error.detail, secrets), error.code) from None
 
 
-def _xoauth2(protocol: Protocol, username: str, token: str, capabilities: Collection[str]) -> str:
-    if "AUTH=XOAUTH2" not in capabilities:
-        raise ImapError(Reason.UNSUPPORTED, "the server does not offer login by XOAUTH2")
-    if any(one in username + token for one in "\0\1\r\n"):
-        raise ImapError(Reason.AUTH, "the username or token holds a control character")
-    # A refusal comes as a challenge, to be answered with an empty line.
-    _authenticate(protocol, "XOAUTH2", f"user={username}\1auth=Bearer {token}\1\1".encode())
-    return "XOAUTH2"
+def sasl_of(endpoint: Endpoint, offered: Collection[str]) -> Bearer:
+    """What to say with the endpoint's token. `unsupported` where no token is taken."""
+    assert endpoint.token is not None
+    try:
+        sasl = bearer(offered, endpoint.username, endpoint.token, endpoint.host, endpoint.port)
+    except ValueError as error:
+        raise ImapError(Reason.AUTH, str(error)) from None
+    if sasl is None:
+        raise ImapError(Reason.UNSUPPORTED, f"the server does not offer login by {' or '.join(MECHANISMS)}")
+    return sasl
 
 
 def _password(protocol: Protocol, username: str, password: str, capabilities: Collection[str]) -> str:
     if any(one in username + password for one in "\0\r\n"):
         raise ImapError(Reason.AUTH, "the username or password holds a control character")
     if "AUTH=PLAIN" in capabilities:
-        _authenticate(protocol, "PLAIN", f"\0{username}\0{password}".encode())
+        _authenticate(protocol, "PLAIN", [f"\0{username}\0{password}".encode()])
         return "PLAIN"
     if "LOGINDISABLED" in capabilities:
         raise ImapError(Reason.UNSUPPORTED, "the server takes no password on this connection")
@@ -59,9 +65,9 @@ def _password(protocol: Protocol, username: str, password: str, capabilities: Co
     return "LOGIN"
 
 
-def _authenticate(protocol: Protocol, mechanism: str, reply: bytes) -> None:
+def _authenticate(protocol: Protocol, mechanism: str, replies: list[bytes]) -> None:
     try:
-        protocol.authenticate_by(mechanism, [reply])
+        protocol.authenticate_by(mechanism, replies)
     except ImapError as error:
         raise _judged(error) from None
 
@@ -77,12 +83,13 @@ def _quoted(text: str) -> bytes:
 
 
 def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """All that a server may echo of what it was told."""
     plain = [one for one in (endpoint.password, endpoint.token) if one]
-    sasl = [
-        base64.b64encode(text.encode("utf-8", "replace")).decode()
-        for text in (
-            f"\0{endpoint.username}\0{endpoint.password}",
-            f"user={endpoint.username}\1auth=Bearer {endpoint.token}\1\1",
+    sasl = [f"\0{endpoint.username}\0{endpoint.password}".encode("utf-8", "replace")]
+    with suppress(ValueError):  # then nothing was said
+        told = (
+            bearer([one], endpoint.username, endpoint.token or "", endpoint.host, endpoint.port)
+            for one in MECHANISMS
         )
-    ]
-    return (*plain, *sasl)
+        sasl += [one.start for one in told if one]
+    return (*plain, *(base64.b64encode(one).decode() for one in sasl))

@@ -41,6 +41,10 @@ class Wire:
         self._deadline = min(now + self._limit, self._end)
         self._received = self._in_block = 0
 
+    def allow(self, seconds: float) -> None:
+        """From now on, for all that is said."""
+        self._last = monotonic() + seconds
+
     def start_tls(self, context: ssl.SSLContext, name: str) -> None:
         if self._buffer:  # plaintext that would be read as if it had come through TLS (CVE-2011-0411)
             raise self.fail(Reason.TLS, "the server sent data before the TLS handshake")
@@ -74,6 +78,19 @@ class Wire:
                 raise self.fail(Reason.PROTOCOL, "the server sent a line without an end")
             self._receive()
         return self._take(end + 1)
+
+    def read_some(self) -> bytes:
+        """What is there, and something is."""
+        if not self._buffer:
+            self._receive()
+        return self._take(len(self._buffer))
+
+    def unread(self, data: bytes) -> None:
+        self._buffer[:0] = data
+
+    def grant(self, seconds: float) -> None:
+        """In the midst of an answer: for so long it was us who kept the server waiting."""
+        self._deadline = min(self._deadline + seconds, self._end)
 
     def send(self, data: bytes) -> None:
         try:

@@ -1,7 +1,6 @@
 """A connection to a POP3 account. One thread at a time uses it; every error is an ImapError with its reason.
 
-Messages go by numbers that hold for this connection alone, and by UIDs (RFC 1939, 7) that last. Nothing is deleted but
-by `delete`, and that only once `close` has taken leave of the server.
+Messages go by numbers that hold for this connection alone, and by UIDs (RFC 1939, 7) that last. Nothing is deleted.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from services.imap import Endpoint, ImapError, Limits, Reason
-from services.imap.wire import BLOCK, Wire
+from services.imap.wire import Wire
 from services.smtp import SmtpError
 from services.smtp.dial import dial
 from services.smtp.tls import TlsInfo, context_for, server_name
@@ -18,6 +17,7 @@ from services.smtp.tls import TlsInfo, context_for, server_name
 from .login import log_in
 from .protocol import Protocol
 
+MOST_MESSAGES = 500_000  # of a mailbox; their numbers and UIDs are kept in memory
 OnStep = Callable[[str, str], None]  # dns, connect, tls, banner, auth; and what was found
 
 
@@ -33,10 +33,20 @@ class Client:
         self.capabilities = capabilities
 
     @classmethod
-    def open(cls, endpoint: Endpoint, limits: Limits | None = None, on_step: OnStep = _ignore) -> Client:
-        """Connect to no address that its owner may not use, agree on TLS, log in."""
+    def open(
+        cls,
+        endpoint: Endpoint,
+        limits: Limits | None = None,
+        on_step: OnStep = _ignore,
+        on_wire: Callable[[Wire], None] = lambda wire: None,
+    ) -> Client:
+        """Connect to no address that its owner may not use, agree on TLS, log in.
+
+        `on_wire` gets the connection as soon as there is one: another thread may have to abort it.
+        """
         limits = limits or Limits()
         wire = _connected(endpoint, limits, on_step)
+        on_wire(wire)
         try:
             return cls._greeted(wire, endpoint, limits, on_step)
         except BaseException:
@@ -66,14 +76,14 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """QUIT, which is when the server really deletes; never raises, and waits but a moment."""
+        """Take leave of the server, or it may keep the mailbox locked; never raises, and waits but a moment."""
         if not self.protocol.wire.closed:
             with suppress(ImapError):
                 self.protocol.run("QUIT", limit=2.0)
         self.protocol.wire.close()
 
     def abort(self) -> None:
-        """From any thread: end whatever waits for the server. Nothing is deleted then."""
+        """From any thread: end whatever waits for the server."""
         self.protocol.wire.abort()
 
     @property
@@ -91,7 +101,7 @@ class Client:
     def sizes(self) -> dict[int, int]:
         """Number → bytes."""
         self.protocol.run("LIST")
-        return dict(self.protocol.numbers(line) for line in self.protocol.lines())
+        return dict(self.protocol.numbers(line) for line in self.protocol.lines(MOST_MESSAGES))
 
     def uids(self) -> dict[int, str]:
         """Number → UID, in the server's order: the oldest first. UNSUPPORTED where the server has none."""
@@ -101,32 +111,26 @@ class Client:
             if error.reason is not Reason.REJECTED:
                 raise
             raise ImapError(Reason.UNSUPPORTED, f"the server does not tell UIDs: {error}") from None
-        return dict(self.protocol.numbered(line) for line in self.protocol.lines())
+        return dict(self.protocol.numbered(line) for line in self.protocol.lines(MOST_MESSAGES))
 
-    def head(self, number: int, lines: int = 0) -> bytes:
-        """The header, and so many lines of the body, with CRLF line ends. UNSUPPORTED where TOP is not offered."""
+    def number_of(self, uid: str) -> int | None:
+        """None: it is there no more."""
+        return next((number for number, one in self.uids().items() if one == uid), None)
+
+    def head(self, number: int, lines: int = 0) -> Iterator[bytes]:
+        """The header, and so many lines of the body, in blocks. UNSUPPORTED where TOP is not offered.
+
+        Here and in `message`: read all of it, or nothing more may be asked on this connection.
+        """
         if self.capabilities and not self.has("TOP"):
             raise ImapError(Reason.UNSUPPORTED, "the server does not offer TOP")
         self.protocol.run(f"TOP {number} {lines}")
-        return b"".join(line + b"\r\n" for line in self.protocol.lines())
+        return self.protocol.content()
 
     def message(self, number: int) -> Iterator[bytes]:
-        """The whole message in blocks of some 256 KB, with CRLF line ends. Read it to its end.
-
-        TOO_LARGE over `Limits.answer` bytes: look at its size first.
-        """
+        """The whole message in blocks. TOO_LARGE over `Limits.answer` bytes: look at its size first."""
         self.protocol.run(f"RETR {number}")
-        block = bytearray()
-        for line in self.protocol.lines():
-            block += line + b"\r\n"
-            if len(block) >= BLOCK:
-                yield bytes(block)
-                block.clear()
-        yield bytes(block)
-
-    def delete(self, number: int) -> None:
-        """Marked now, gone when `close` ends the session in good order."""
-        self.protocol.run(f"DELE {number}")
+        return self.protocol.content()
 
 
 def _connected(endpoint: Endpoint, limits: Limits, on_step: OnStep) -> Wire:

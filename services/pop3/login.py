@@ -1,11 +1,11 @@
-"""Login: XOAUTH2 with a token; with a password SASL PLAIN (RFC 5034), else USER and PASS."""
+"""Login: with a token XOAUTH2, else OAUTHBEARER; with a password SASL PLAIN (RFC 5034), else USER and PASS."""
 
 from __future__ import annotations
 
 import base64
 
 from services.imap import Endpoint, ImapError, Reason
-from services.imap.login import NOT_NOW_TEXT, secrets_of
+from services.imap.login import NOT_NOW_TEXT, sasl_of, secrets_of
 from services.smtp.reply import blot
 
 from .protocol import Protocol
@@ -23,25 +23,24 @@ def log_in(protocol: Protocol, endpoint: Endpoint, capabilities: tuple[str, ...]
 
 
 def _log_in(protocol: Protocol, endpoint: Endpoint, offered: set[str]) -> str:
-    secret = endpoint.token if endpoint.token is not None else endpoint.password
+    if endpoint.token is not None:
+        sasl = sasl_of(endpoint, offered)
+        return _sasl(protocol, sasl.mechanism, sasl.start, sasl.end)
+    secret = endpoint.password
     if secret is None:
         raise ImapError(Reason.AUTH, "no password is stored")
     if any(one in endpoint.username + secret for one in "\0\1\r\n"):
         raise ImapError(Reason.AUTH, "the username or password holds a control character")
-    if endpoint.token is not None:
-        if "XOAUTH2" not in offered:
-            raise ImapError(Reason.UNSUPPORTED, "the server does not offer login by XOAUTH2")
-        return _sasl(protocol, "XOAUTH2", f"user={endpoint.username}\1auth=Bearer {secret}\1\1")
     if "PLAIN" in offered:
-        return _sasl(protocol, "PLAIN", f"\0{endpoint.username}\0{secret}")
+        return _sasl(protocol, "PLAIN", f"\0{endpoint.username}\0{secret}".encode())
     limit = protocol.limits.greeting
     protocol.run(f"USER {endpoint.username}", limit, "USER")
     protocol.run(f"PASS {secret}", limit, "PASS")
     return "USER"
 
 
-def _sasl(protocol: Protocol, mechanism: str, reply: str) -> str:
-    protocol.authenticate_by(mechanism, base64.b64encode(reply.encode()))
+def _sasl(protocol: Protocol, mechanism: str, *replies: bytes) -> str:
+    protocol.authenticate_by(mechanism, [base64.b64encode(one) for one in replies])
     return mechanism
 
 

@@ -42,6 +42,8 @@ def _look_at(relay: Relay, letter: Letter, parts: Sequence[tuple[str, bytes]], n
     account = Account.get_or_none(Account.id == letter.account_id)
     if account is None:
         return
+    if report.answer is not None and report.by.lower() != account.email_address.lower():
+        report = report.answer  # somebody's who writes through this relay, too
     found = match(relay, account, report, letter.id, now)
     if found is not None:
         act(report, found, account, letter, now)

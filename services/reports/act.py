@@ -11,12 +11,12 @@ from models.database import FOR_UPDATE, row, run
 from models.email import Email, Event, Recipient, RecipientState, State
 from models.inbox import Letter
 from services import suppressions
+from services.reports.fields import canonical
 from services.reports.match import Match, Proof
 from services.reports.report import Action, Fate, Kind, Report
 from services.reports.severity import is_hard
 from services.settle import conclude
 from services.suppressions import Cause, New
-from utils.addresses import AddressError, parse_address
 
 log = logging.getLogger("mailferry.reports")
 
@@ -49,7 +49,8 @@ def act(report: Report, found: Match, account: Account, letter: Letter, now: int
         _settle(report, found, now)
     elif report.by.lower() not in (account.email_address.lower(), email.sender.lower()):
         kind = "auto_replied" if report.kind is Kind.AUTO_REPLY else "replied"
-        _note(email, now, kind, f"{report.by}: {letter.subject}")
+        known = bool(letter.message_id) and email.tenant == account.tenant  # by `_was_seen`
+        _note(email, now, kind, f"{report.by}: {letter.subject}", once=not known)
 
 
 def _was_seen(letter: Letter, email: Email) -> bool:
@@ -64,18 +65,17 @@ def _was_seen(letter: Letter, email: Email) -> bool:
 def _settle(report: Report, found: Match, now: int) -> None:
     email = found.email
     people = list(Recipient.select().where(Recipient.email_id == email.id).order_by(Recipient.position))
+    strays, told = [], set()
     for fate in report.fates:
         hit = _hit(people, fate)
         if hit is None:
-            _note(
-                email, now, "stray_report", f"about {fate.final or fate.original}, who is no recipient of it"
-            )
-        elif report.kind is Kind.COMPLAINT:
-            _complained(found, hit, fate, now)
-        elif fate.action is Action.FAILED:
-            _bounced(found, hit, fate, report.by, now)
-        else:
-            _note(email, now, str(fate.action), _line(hit.person.address, fate, report.by))
+            strays.append(fate.final or fate.original)
+        elif (place := (hit.person.position, fate.action)) not in told:
+            told.add(place)
+            _settle_one(report, found, hit, fate, now)
+    if strays:
+        others = f" and {len(strays) - 1} more" if strays[1:] else ""
+        _note(email, now, "stray_report", f"about {strays[0]}{others}, who is no recipient of it")
     if report.kind is Kind.COMPLAINT and not report.fates:
         _nameless_complaint(found, people, now)
     if email.state == State.UNKNOWN:
@@ -85,10 +85,21 @@ def _settle(report: Report, found: Match, now: int) -> None:
         )  # fmt: skip
 
 
+def _settle_one(report: Report, found: Match, hit: Hit, fate: Fate, now: int) -> None:
+    if report.kind is Kind.COMPLAINT:
+        _complained(found, hit, fate, now)
+    elif fate.action is Action.FAILED:
+        _bounced(found, hit, fate, report.by, now)
+    else:
+        line = _line(hit.person.address, fate, report.by)
+        _note(found.email, now, str(fate.action), line)
+        _change(hit.person, RecipientState.SENT, (RecipientState.UNKNOWN,), line)  # so it was taken
+
+
 def _hit(people: list[Recipient], fate: Fate) -> Hit | None:
     by_address = {suppressions.folded(one.address): one for one in people}
     for address, exact in ((fate.final, True), (fate.original, False)):
-        person = by_address.get(_canonical(address)) if address else None
+        person = by_address.get(canonical(address)) if address else None
         if person is not None:
             return Hit(person, exact)
     return Hit(people[0], False) if len(people) == 1 else None  # it was forwarded
@@ -116,6 +127,8 @@ def _nameless_complaint(found: Match, people: list[Recipient], now: int) -> None
     _note(found.email, now, "complained", "the report names nobody")
     if len(people) == 1:
         _change(people[0], RecipientState.COMPLAINED, _BEFORE_COMPLAINT, "complaint")
+        if found.proof is Proof.MARK:
+            _suppress(found.email, people[0], Cause.COMPLAINT, "", now)
 
 
 def _change(person: Recipient, state: RecipientState, before: tuple[RecipientState, ...], reply: str) -> None:
@@ -135,11 +148,11 @@ def _suppress(email: Email, person: Recipient, cause: Cause, detail: str, now: i
         _note(email, now, "suppression_added", suppressions.told(person.address, cause))
 
 
-def _note(email: Email, now: int, kind: str, detail: str) -> None:
-    """Once: reports are repeated, and read in several folders."""
+def _note(email: Email, now: int, kind: str, detail: str, once: bool = True) -> None:
+    """`once`: reports are repeated, and read in several folders."""
     detail = _tidy(detail)
     same = (Event.email_id == email.id) & (Event.type == kind) & (Event.detail == detail)
-    if not Event.select().where(same).exists():
+    if not once or not Event.select().where(same).exists():
         Event.create(email_id=email.id, at=now, type=kind, detail=detail)
 
 
@@ -150,10 +163,3 @@ def _line(address: str, fate: Fate, by: str) -> str:
 
 def _tidy(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text).strip()[:LONGEST]
-
-
-def _canonical(address: str) -> str:
-    try:
-        return suppressions.folded(parse_address(address).email)
-    except AddressError:
-        return suppressions.folded(address)

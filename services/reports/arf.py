@@ -8,8 +8,8 @@ from services.reports.returned import pairs_of, returned
 
 TYPE = "message/feedback-report"
 COMPLAINTS = ("abuse", "fraud", "virus", "opt-out", "other")  # not: not-spam, auth-failure, dmarc
-# The recipient, for feeds that leave Original-Rcpt-To out.
-_HIDDEN = ("x-hmxmroriginalrecipient", "x-original-to", "delivered-to", "to")
+# The recipient, for feeds that leave Original-Rcpt-To out. `To` does not tell: another of them may have complained.
+_HIDDEN = ("x-hmxmroriginalrecipient", "x-original-to", "delivered-to")
 
 
 def read(fields: Fields, said: Said, marked: tuple[str, ...]) -> Report | None:
@@ -22,9 +22,9 @@ def read(fields: Fields, said: Said, marked: tuple[str, ...]) -> Report | None:
     if kind not in COMPLAINTS:
         return None
     original = returned(said)
-    pairs = pairs_of(said, original) or marked
     return Report(
-        Kind.COMPLAINT, pairs, tuple(_fates(told, original, kind)), by=typed(told.get("reporting-mta")).value
+        Kind.COMPLAINT, pairs_of(said, original, marked), tuple(_fates(told, original, kind)),
+        by=typed(told.get("reporting-mta")).value,
     )  # fmt: skip
 
 

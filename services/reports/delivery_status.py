@@ -14,6 +14,7 @@ _ACTIONS |= {
     "error": Action.FAILED,
 }  # what some servers write
 MOST = 1_000  # recipients
+LONGEST_STATUS = 11  # characters: 5.999.999, and a little
 _QUEUE_IDS = ("x-postfix-queue-id", "original-envelope-id", "x-queue-id", "x-sendmail-queue-id")
 
 
@@ -30,9 +31,9 @@ def read(fields: Fields, said: Said, marked: tuple[str, ...]) -> Report | None:
     names = [*(about.get(name) for name in _QUEUE_IDS), renamed, renamed.partition("@")[0]]
     return Report(
         Kind.BOUNCE,
-        pairs_of(said, original) or marked,
+        pairs_of(said, original, marked),
         tuple(fates),
-        frozenset(bare for one in names if len(bare := one.strip().strip("<>")) >= 8),
+        frozenset(bare for one in names if (bare := one.strip().strip("<>"))),
         typed(about.get("reporting-mta")).value,
     )
 
@@ -44,5 +45,5 @@ def _fate(group: Fields) -> Fate | None:
     original = address_of(group.get("original-recipient"))
     if action is None or not (final or original):
         return None
-    status = (without_comments(group.get("status")).split() or [""])[0]
+    status = (without_comments(group.get("status")).split() or [""])[0][:LONGEST_STATUS]
     return Fate(action, final, original, status, typed(group.get("diagnostic-code")).value)

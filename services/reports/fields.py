@@ -6,8 +6,9 @@ import re
 from email.utils import getaddresses
 from typing import NamedTuple
 
+from services.suppressions import folded
 from services.sync.headers import clean, decoded
-from utils.addresses import MAX_EMAIL_OCTETS
+from utils.addresses import MAX_EMAIL_OCTETS, AddressError, parse_address
 
 LONGEST = 20_000  # characters of a block
 _FIELD = re.compile(r"^([!-9;-~]+)[ \t]*:[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
@@ -66,12 +67,20 @@ def address_of(value: str) -> str:
     undone."""
     kind, text = typed(value)
     if kind == "utf-8" or "\\x{" in text:
-        text = _UNITEXT.sub(lambda match: _character(match[1]), text)
+        text = clean(_UNITEXT.sub(lambda match: _character(match[1]), text))
     text = text.strip().strip("<>").strip()
     if "@" not in text:
         text = next((address for _, address in getaddresses([value]) if "@" in address), "")
     plain = "" if len(text) > MAX_EMAIL_OCTETS or any(one.isspace() for one in text) else text
     return plain if "@" in plain else ""
+
+
+def canonical(address: str) -> str:
+    """The form in which addresses of recipients are compared."""
+    try:
+        return folded(parse_address(address).email)
+    except AddressError:
+        return folded(address)
 
 
 def addresses_in(*values: str) -> list[str]:

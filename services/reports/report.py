@@ -51,6 +51,7 @@ class Report:
     fates: tuple[Fate, ...] = ()
     queue_ids: frozenset[str] = field(default_factory=frozenset)
     by: str = ""  # who says so
+    answer: Report | None = None  # what a copy is to whoever got that email of ours
 
     @property
     def is_about_delivery(self) -> bool:

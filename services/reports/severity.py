@@ -21,8 +21,10 @@ _OTHERWISE = re.compile(
     r"virus|content|rate|too many|spf|dkim|dmarc|greylist\w*|relay(ing)? (access )?(denied|not))\b",
     re.IGNORECASE,
 )
+# "450 4.1.1 User unknown" says that it is to be tried again, whatever the words are.
+_FOR_NOW = re.compile(r"\W*4\d\d\b")
 
 
 def is_hard(status: str, diagnostic: str) -> bool:
     named = status in _HARD or (status in _VAGUE and _NOBODY.search(diagnostic) is not None)
-    return named and not _OTHERWISE.search(diagnostic)
+    return named and not _OTHERWISE.search(diagnostic) and not _FOR_NOW.match(diagnostic)

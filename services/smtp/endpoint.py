@@ -43,8 +43,8 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """With `tls` none a password travels in the clear: whoever chose the one chose the other.
-    `ca_file` replaces the system's certificate authorities."""
+    """Logs in with `token` if there is one, else with `password`. With `tls` none it travels in the clear: whoever
+    chose the one chose the other. `ca_file` replaces the system's certificate authorities."""
 
     host: str
     port: int
@@ -55,3 +55,4 @@ class Endpoint:
     allow_private: bool
     helo: str
     ca_file: str | None = None
+    token: str | None = field(default=None, repr=False)

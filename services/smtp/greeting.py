@@ -22,10 +22,7 @@ def greet(wire: Wire, endpoint: Endpoint, limit: float, on_step: OnStep) -> Capa
     if endpoint.tls == "starttls":
         capabilities = _upgrade(wire, endpoint, capabilities, limit, on_step)
     if endpoint.username is not None:
-        if endpoint.password is None:  # an empty one would count as a wrong one, and bring a lock-out nearer
-            raise wire.fail(Stage.AUTH, Reason.AUTH, "no password is stored for this username")
-        mechanism = log_in(wire, capabilities, endpoint.username, endpoint.password, limit)
-        on_step("auth", f"logged in by {mechanism}")
+        on_step("auth", f"logged in by {log_in(wire, capabilities, endpoint, limit)}")
     return capabilities
 
 

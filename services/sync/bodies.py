@@ -21,6 +21,7 @@ _REPORTS = (
     "message/delivery-status", "message/global-delivery-status", "message/feedback-report",
     "message/disposition-notification", "message/global-disposition-notification",
 )  # fmt: skip
+_ABOUT = ("message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers")
 _NOT_BASE64 = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 )
@@ -47,13 +48,17 @@ def report_parts(leaves: Sequence[Leaf]) -> list[Leaf]:
     """What a report (RFC 3464, 5965, 8098) is read from, beside its text; and the mail that it is about."""
     if not any(one.mime_type in _REPORTS for one in leaves):
         return []
-    about = ("message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers")
-    return [one for one in leaves if one.mime_type in (*_REPORTS, *about)][:MOST_REPORT_PARTS]
+    return [one for one in leaves if one.mime_type in (*_REPORTS, *_ABOUT)][:MOST_REPORT_PARTS]
 
 
 def wanted_parts(leaves: Sequence[Leaf]) -> list[Leaf]:
     """All that is fetched of a message without anybody asking for it."""
     return [*text_parts(leaves), *report_parts(leaves)]
+
+
+def may_be_wanted(leaf: Leaf) -> bool:
+    """Of one part, before the others are known."""
+    return leaf.is_body or leaf.mime_type in (*_REPORTS, *_ABOUT)
 
 
 def limit_of(leaf: Leaf) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
+from models.inbox import Folder, Role
 from services import reports
 from services.imap import Client, ImapError, Reason, select
 from services.imap.wire import Wire
-from services.imap_endpoints import endpoint_of, open_account
+from services.imap_endpoints import logged_in, open_account
 from services.pop3 import Client as Pop3Client
 from services.relay import Relay
 from services.sync import leases, tasks
@@ -41,6 +43,7 @@ class Performance:
     _looked: float = field(default_factory=monotonic)
     _told: float = 0.0
     _wanted: bool = True
+    _by_folder: dict[str, list[int]] = field(default_factory=dict)
 
     def abort(self) -> None:
         """From another thread: whatever waits for the server ends."""
@@ -58,6 +61,7 @@ class Performance:
         if self.kept is not None:
             self._wire = self.kept.protocol.wire
             run_.adopt(self.kept)
+        self._by_folder = run_.by_folder
         run_.all_flags = run_.now >= self.claim.account.full_flags_at
         try:
             self._go(run_)
@@ -74,7 +78,7 @@ class Performance:
         )
         if self.claim.task is not None:
             task_id = self.claim.task.id
-            self._guarded(lambda: tasks.succeed(task_id, run_.counts, self.clock()))
+            self._guarded(lambda: tasks.succeed(task_id, run_.counts, run_.by_folder, self.clock()))
         self._log(run_)
         return run_.take_client()
 
@@ -82,8 +86,8 @@ class Performance:
         if self.claim.account.protocol != "pop3":
             run_pass(run_)
             return
-        with Pop3Client.open(endpoint_of(self.relay, self.claim.account)) as client:
-            self._wired(client.protocol.wire)
+        open_ = partial(Pop3Client.open, on_wire=self._wired)
+        with logged_in(self.relay, self.claim.account, open_) as client:
             run_pop3_pass(run_, client)
 
     def _look_at(self, letters: list[Looked]) -> None:
@@ -108,7 +112,7 @@ class Performance:
         if task is not None and monotonic() - self._told > TELL_SECONDS:
             self._told = monotonic()
             percent = min(done * 100 // total, 99) if total else 0
-            tasks.progress(task.id, percent, f"{folder}: {done} of {total} messages")
+            tasks.progress(task.id, percent, f"{folder}: {done} of {total} messages", self._by_folder)
 
     def _failed(self, run_: Run, error: Exception) -> None:
         account, now = self.claim.account.id, self.clock()
@@ -126,7 +130,7 @@ class Performance:
             return
         if isinstance(error, ImapError):
             detail, refused = error.detail, error.reason is Reason.AUTH
-            log.warning("action=sync_failed account=%s reason=%s detail=%s", account, error.reason, detail)
+            log.warning("action=sync_failed account=%s reason=%s detail=%r", account, error.reason, detail)
         else:
             detail, refused = "an internal error; the log says more", False
             log.error("action=sync_trouble account=%s", account, exc_info=error)
@@ -158,6 +162,15 @@ class Performance:
             self.claim.account.id, counts.folders, counts.added, counts.moved, counts.changed, counts.removed,
             counts.quarantined, self.clock() - run_.now,
         )  # fmt: skip
+
+
+def watched(account_id: str) -> Folder | None:
+    """The folder whose news are waited for: the inbox; at Gmail that is a label, and All Mail is."""
+    query = Folder.select().where(
+        Folder.account_id == account_id, (Folder.role == Role.INBOX) | Folder.is_all_mail
+    )
+    found: Folder | None = query.order_by(Folder.is_all_mail.desc(), Folder.id).first()
+    return found
 
 
 def begin_idle(client: Client, inbox: bytes, uidnext_done: int) -> bool:

@@ -28,8 +28,10 @@ def _purge(account_id: str) -> None:
 
 
 def _drop(account_id: str) -> None:
-    """A pass that was still under way has stored nothing since: its lease went with the account."""
-    if row("SELECT 1 FROM folders WHERE account_id = ?", account_id) is None:
+    """A pass that was still under way has stored nothing since: its lease went with the account. While accepted mail
+    waits for its SMTP config, that config needs the account to log in by its token."""
+    used = row("SELECT 1 FROM smtp_configs WHERE account_id = ?", account_id)
+    if used is None and row("SELECT 1 FROM folders WHERE account_id = ?", account_id) is None:
         run("DELETE FROM sync_tasks WHERE account_id = ?", account_id)
         run("DELETE FROM drafts WHERE account_id = ?", account_id)
         run("DELETE FROM accounts WHERE id = ? AND deleted_at IS NOT NULL", account_id)

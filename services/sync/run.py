@@ -88,7 +88,12 @@ class Run:
     lacking: dict[int, list[int]] = field(
         default_factory=dict
     )  # by folder, UIDs below the cursor that are not here
+    all_mail: int | None = None  # at Gmail: the folder whose messages are shown under their labels
+    relabelled: set[int] = field(
+        default_factory=set
+    )  # folders of labels that have changed since they were counted
     expected: int = 0  # messages to come, as far as the server's counters tell
+    by_folder: dict[str, list[int]] = field(default_factory=dict)  # name -> [messages that came, to come]
     arrived: int = 0
     adopted: bool = False  # the connection is one of before
     _client: Client | None = None
@@ -145,8 +150,16 @@ class Run:
                 raise FolderChangedError(folder.name)
         return client
 
+    def expect(self, folder: str, count: int) -> None:
+        if count:
+            self.by_folder[folder] = [0, count]
+            self.expected += count
+
     def progress(self, folder: str, count: int) -> None:
         self.arrived += count
+        come = self.by_folder.setdefault(folder, [0, 0])
+        come[0] += count
+        come[1] = max(come)
         self.report(folder, self.arrived, max(self.expected, self.arrived))
 
     def check(self) -> None:

@@ -89,11 +89,15 @@ def _holds_message(mime_type: str, values: list[Any]) -> bool:
 
 
 def _fallback_name(mime_type: str, values: list[Any]) -> str:
-    """A forwarded message is known by its subject."""
     if not _holds_message(mime_type, values) or not isinstance(values[7], list) or len(values[7]) < 2:
         return ""
-    subject = decoded(_text(values[7][1]))[: LONGEST_NAME - 4].replace("/", "-").strip()
-    return f"{subject or 'message'}.eml"
+    return message_name(decoded(_text(values[7][1])))
+
+
+def message_name(subject: str) -> str:
+    """A forwarded message is known by its subject."""
+    told = subject[: LONGEST_NAME - 4].replace("/", "-").strip()
+    return f"{told or 'message'}.eml"
 
 
 def _parameters(values: Any) -> dict[str, str]:

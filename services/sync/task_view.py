@@ -29,6 +29,9 @@ def view(one: SyncTask) -> dict[str, Any]:
         "status": str(one.state),
         "progress": one.progress,
         "progressMessage": one.message,
+        "folders": [
+            {"name": name, "done": done, "total": total} for name, (done, total) in one.by_folder.items()
+        ],
         "result": one.result,
         "error": one.error,
         "createdAt": one.created_at,

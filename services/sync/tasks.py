@@ -15,6 +15,8 @@ from services.principal import Principal
 from services.sync.run import Counts, Wish
 from utils.clock import DAY, SECOND
 
+ByFolder = dict[str, list[int]]  # name -> [messages that have come, messages to come]
+
 OPEN = (TaskState.PENDING, TaskState.STARTED, TaskState.RETRY)
 TRIES = 3  # of a task whose server fails
 KEPT = 7 * DAY  # after its end
@@ -102,22 +104,24 @@ def expected_end(task: SyncTask) -> int | None:
 # For whoever runs it.
 
 
-def progress(task_id: str, percent: int, message: str) -> None:
+def progress(task_id: str, percent: int, message: str, by_folder: ByFolder) -> None:
     write(
-        lambda: run(
-            "UPDATE sync_tasks SET progress = ?, message = ? WHERE id = ? AND finished_at IS NULL",
-            percent, message, task_id,
+        lambda: (
+            SyncTask.update(progress=percent, message=message, by_folder=by_folder)
+            .where(SyncTask.id == task_id, SyncTask.finished_at.is_null())
+            .execute()
         )
-    )  # fmt: skip
+    )
 
 
-def succeed(task_id: str, counts: Counts, now: int) -> None:
-    _finish(task_id, TaskState.SUCCESS, "Done", now, result=result_of(counts), percent=100)
+def succeed(task_id: str, counts: Counts, by_folder: ByFolder, now: int) -> None:
+    told = {"result": result_of(counts), "by_folder": by_folder, "progress": 100, "error": None}
+    _finish(task_id, TaskState.SUCCESS, "Done", now, **told)
 
 
 def fail(task_id: str, detail: str, now: int, *, final: bool, counts: Counts) -> None:
     if final:
-        _finish(task_id, TaskState.FAILURE, "Failed", now, result=result_of(counts), error=detail)
+        _finish(task_id, TaskState.FAILURE, "Failed", now, result=result_of(counts), error=detail[:1_000])
     else:
         write(
             lambda: run(
@@ -155,17 +159,8 @@ def result_of(counts: Counts) -> dict[str, int]:
     return {name: told[ours] for name, ours in names.items()}
 
 
-def _finish(
-    task_id: str, state: TaskState, message: str, now: int, *, result: Any, error: str | None = None,
-    percent: int | None = None,
-) -> None:  # fmt: skip
-    values: dict[str, Any] = {"state": state, "message": message, "finished_at": now, "result": result}
-    if error is not None:
-        values["error"] = error[:1_000]
-    elif state is TaskState.SUCCESS:
-        values["error"] = None
-    if percent is not None:
-        values["progress"] = percent
+def _finish(task_id: str, state: TaskState, message: str, now: int, **told: Any) -> None:
+    values = {"state": state, "message": message, "finished_at": now, **told}
     write(
         lambda: (
             SyncTask.update(**values).where(SyncTask.id == task_id, SyncTask.finished_at.is_null()).execute()

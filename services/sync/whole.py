@@ -1,71 +1,100 @@
-"""A message that came whole, as POP3 brings it: the same parts, by the same numbers, as an IMAP server would tell."""
+"""A message that comes whole, as POP3 brings it: the same parts, by the same numbers, as an IMAP server would tell."""
 
 from __future__ import annotations
 
-import email
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from email.message import Message as Parsed
 
-from services.sync.headers import LONGEST_HEADER, clean, decoded
-from services.sync.structure import LONGEST_NAME, MOST_PARTS, Leaf, plain_name
+from services.sync.bodies import MOST_REPORT_PARTS, MOST_TEXT_PARTS, limit_of, may_be_wanted, wanted_parts
+from services.sync.headers import clean, decoded, read_headers
+from services.sync.structure import LONGEST_NAME, MOST_PARTS, Leaf, message_name, plain_name
+from utils.mime_stream import Begin, events
 
-_DEEPEST = 100
+_MOST_READ = MOST_TEXT_PARTS + MOST_REPORT_PARTS
 
-Piece = tuple[Leaf, bytes]  # and its bytes, as encoded
-
-
-def header_of(raw: bytes) -> bytes:
-    for end in (b"\r\n\r\n", b"\n\n"):
-        head, found, _ = raw.partition(end)
-        if found:
-            return (head + end)[:LONGEST_HEADER]
-    return raw[:LONGEST_HEADER]
+Piece = tuple[Leaf, bytes]  # and its beginning, as encoded
 
 
-def pieces_of(raw: bytes) -> list[Piece]:
-    """Never raises; one that cannot be taken apart is one part."""
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """`leaves`: all of them. `texts`: those that are read, as much of each as is ever looked at. `size`: what came."""
+
+    raw_header: bytes
+    leaves: list[Leaf]
+    texts: list[Piece]
+    size: int
+
+
+@dataclass(slots=True)
+class _Growing:
+    leaf: Leaf
+    reads: bool
+    size: int = 0
+    kept: bytearray = field(default_factory=bytearray)
+
+    def __post_init__(self) -> None:
+        self.reads &= may_be_wanted(self.leaf)
+
+    def told(self) -> Leaf:
+        """A forwarded message is known by its subject."""
+        name = self.leaf.filename
+        if not name and self.leaf.mime_type == "message/rfc822":
+            name = message_name(read_headers(bytes(self.kept)).subject)
+        return replace(self.leaf, size=self.size, filename=name)
+
+    def grow(self, block: bytes) -> None:
+        self.size += len(block)
+        if self.reads:
+            self.kept += block[: max(limit_of(self.leaf) - len(self.kept), 0)]
+
+
+def read_whole(blocks: Iterable[bytes]) -> Whole:
+    """Raises what `blocks` does, and nothing else. It holds the text in memory, whatever the size of the message."""
+    header: bytes | None = None
+    size, found = 0, list[_Growing]()
+    for event in events(blocks, MOST_PARTS):
+        if isinstance(event, bytes):
+            size += len(event)
+            found[-1].grow(event)
+            continue
+        size += len(event.raw_header)
+        header = event.raw_header if header is None else header
+        if not event.has_parts:
+            reads = sum(one.reads for one in found) < _MOST_READ
+            found.append(_Growing(_leaf(event), reads))
+    by_section = {one.leaf.section: bytes(one.kept) for one in found}
+    leaves = [one.told() for one in found]
+    texts = [(leaf, by_section[leaf.section]) for leaf in wanted_parts(leaves)]
+    return Whole(header or b"", leaves, texts, size)
+
+
+def section_of(blocks: Iterable[bytes], section: str) -> Iterator[bytes]:
+    """The content of one part, as encoded. It ends with the part: what comes after it is not asked for."""
+    wanted = False
+    for event in events(blocks, MOST_PARTS):
+        if isinstance(event, Begin):
+            if wanted:
+                return
+            wanted = not event.has_parts and (event.section or "1") == section
+        elif wanted:
+            yield event
+
+
+def _leaf(part: Begin) -> Leaf:
+    """Its size is told later."""
     try:
-        parsed = email.message_from_bytes(raw)
-        found: list[Piece] = []
-        for piece in _walk(parsed, "", related=False, depth=0):
-            found.append(piece)
-            if len(found) >= MOST_PARTS:
-                break
-        return found
+        return _told(part.header, part.section or "1", part.related)
     except Exception:  # many kinds, by what is in it
-        body = raw[len(header_of(raw)) :]
-        return [(Leaf("1", "application/octet-stream", "8bit", len(body)), body)]
+        return Leaf(part.section or "1", "application/octet-stream", "8bit", 0)
 
 
-def _walk(part: Parsed, section: str, *, related: bool, depth: int) -> Iterator[Piece]:
-    kind = part.get_content_type()
-    children = part.get_payload() if part.is_multipart() and kind.startswith("multipart/") else None
-    if not isinstance(children, list) or depth >= _DEEPEST:
-        yield _leaf(part, section or "1", related)
-        return
-    for number, child in enumerate(children, 1):
-        inner = f"{section}.{number}" if section else str(number)
-        if isinstance(child, Parsed):
-            yield from _walk(child, inner, related=related or kind == "multipart/related", depth=depth + 1)
-
-
-def _leaf(part: Parsed, section: str, related: bool) -> Piece:
-    data = _bytes(part)
-    told = str(part.get("Content-ID") or "").strip().strip("<>")
-    filename = plain_name(decoded(str(part.get_filename() or "")))
-    if not filename and part.get_content_type() == "message/rfc822":
-        filename = "message.eml"
-    leaf = Leaf(
-        section, part.get_content_type()[:200],
-        str(part.get("Content-Transfer-Encoding") or "7bit").strip().lower()[:40], len(data),
-        clean(str(part.get_content_charset("") or ""))[:60].lower(), filename,
-        clean(told)[:LONGEST_NAME] or None, str(part.get_content_disposition() or "")[:40], related,
+def _told(header: Parsed, section: str, related: bool) -> Leaf:
+    kind = header.get_content_type()
+    filename = plain_name(decoded(str(header.get_filename() or "")))
+    content_id = clean(str(header.get("Content-ID") or "").strip().strip("<>"))
+    return Leaf(
+        section, kind[:200], str(header.get("Content-Transfer-Encoding") or "7bit").strip().lower()[:40], 0,
+        clean(str(header.get_content_charset("") or ""))[:60].lower(), filename,
+        content_id[:LONGEST_NAME] or None, str(header.get_content_disposition() or "")[:40], related,
     )  # fmt: skip
-    return leaf, data
-
-
-def _bytes(part: Parsed) -> bytes:
-    payload = part.get_payload()
-    if isinstance(payload, list):  # a message within: its own bytes
-        return b"".join(one.as_bytes() for one in payload if isinstance(one, Parsed))
-    return str(payload or "").encode("ascii", "surrogateescape")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,41 @@ def test_a_good_login_ends_the_wait_for_one(ann: Caller) -> None:
     assert show(ann, account)["state"] == "needs_reauth"  # what is stored may still be wrong
     tried(ann, account, 200)
     assert show(ann, account).items() >= {"state": "active", "lastError": None}.items()
+
+
+class TestChangesMeanwhile:
+    """Someone changes the account while its server is being asked."""
+
+    def tried(self, ann: Caller, change_it: Callable[[dict[str, Any]], Any], **fields: Any) -> dict[str, Any]:
+        """An account on a server that answers well, and after its greeting the change."""
+        made: list[dict[str, Any]] = []
+
+        def talk(sock: socket.socket) -> None:
+            sock.sendall(b"* OK hi\r\n")
+            change_it(made[0])
+            for line in sock.makefile("rb"):
+                tag, word = line.split()[:2]
+                told = {b"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n", b"LIST": b'* LIST () "/" INBOX\r\n'}
+                sock.sendall(told.get(word, b"") + tag + b" OK done\r\n")
+
+        with served(talk) as port:
+            made.append(make(ann, hostname=HOST, port=port, encryption="none", **fields))
+            Account.update(state=AccountState.NEEDS_REAUTH).execute()
+            tried(ann, made[0], 200)
+        return made[0]
+
+    def test_its_smtp_settings_are_taken_away(self, ann: Caller) -> None:
+        smtp = {"hostname": HOST, "port": 9, "encryption": "none"}
+        account = self.tried(ann, lambda one: change(ann, one, smtp=None), smtp=smtp)
+        assert show(ann, account)["state"] == "active"
+
+    def test_its_credential_is_deleted(self, ann: Caller) -> None:
+        account = self.tried(ann, lambda one: ann.delete(f"/api/credentials/{one['credentialId']}"))
+        assert show(ann, account)["state"] == "needs_credentials"
+
+    def test_it_is_deleted(self, ann: Caller) -> None:
+        account = self.tried(ann, lambda one: ann.delete(f"/api/accounts/{one['id']}"))
+        assert show(ann, account)["code"] == "NOT_FOUND"
 
 
 def test_its_smtp_server_is_tried_too(ann: Caller) -> None:

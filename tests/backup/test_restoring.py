@@ -9,11 +9,12 @@ import pytest
 
 import models
 from models.database import database, row, rows, run, write
-from services import accept, metrics, quota
+from services import accept, metrics, quota, suppressions
 from services.backup import BackupError, back_up
 from services.relay import Relay
 from services.restore import Plan, Restored, restore
 from services.smtp import Connection
+from services.suppressions import New
 from tests.queue.making import NOW, M, change, change_recipient, ended, use
 from tests.support.letters import add_folder, add_letter
 from tests.support.relay import (
@@ -321,3 +322,23 @@ def test_root_restores_for_the_owner_of_the_folder(relay: Relay, place: Path, tm
     restore(file, folder / "mailferry.db", relay.vault, Plan(), LATER)
     mine = [one.name for one in folder.iterdir() if one.stat().st_uid != 65534]
     assert mine == [], "the relay can open all of it"
+
+
+def test_who_was_suppressed_since_stays_so(relay: Relay, place: Path, tmp_path: Path) -> None:
+    suppressions.add("", [New("old@example.com", "manual")], NOW)
+    file = back_up(place, tmp_path / "kept", NOW)[0].file
+    suppressions.add("acme", [New(f"x{at}@example.com", "complaint", "abuse") for at in range(1_200)], NOW)
+    suppressions.remove("", "old@example.com")
+    done = restore_and_open(file, place, relay.vault, Plan(force=True), LATER)
+    assert (done.suppressed_since, done.suppressed_whole) == (1_200, True)
+    assert suppressions.find("acme", "x7@example.com")["reason"] == "complaint"
+    assert suppressions.find("", "old@example.com")["reason"] == "manual"
+
+
+def test_a_damaged_database_is_replaced_all_the_same(relay: Relay, place: Path, tmp_path: Path) -> None:
+    file = back_up(place, tmp_path / "kept", NOW)[0].file
+    database.close()
+    database.close_writer()
+    place.write_bytes(b"no database" * 1_000)
+    done = restore_and_open(file, place, relay.vault, Plan(force=True), LATER)
+    assert (done.suppressed_since, done.suppressed_whole) == (0, False)

@@ -67,6 +67,7 @@ class CommandLine:
             serve=serve,
             bind=app.bind,
             env_file=self.env_file,
+            member=app.member,
         )
         self._capture.readouterr()
         status = main(context, argv)

@@ -4,7 +4,6 @@ import io
 
 import pytest
 
-from controllers.cli import accounts as command
 from models.account import Account
 from models.database import write
 from services import accounts
@@ -12,10 +11,7 @@ from services.principal import Principal
 from services.relay import Relay
 from tests.cli.conftest import CommandLine
 from tests.support.dovecot import HOST, PASSWORD, shared
-from tests.support.syncing import letter
 from utils.clock import now_ms
-from workers.instance import Membership
-from workers.poller import Poller
 
 
 def relay_of(run: CommandLine) -> Relay:
@@ -33,35 +29,6 @@ def account_on(relay: Relay, name: str, port: int, protocol: str = "imap") -> st
         "encryption": "none", "username": name, "password": PASSWORD, "is_sync_enabled": False,
     }  # fmt: skip
     return accounts.create(relay, who, fields, now_ms()).id
-
-
-def test_an_account_is_synced_by_the_daemon(run: CommandLine) -> None:
-    run.env["ALLOW_PRIVATE_HOSTS"] = "on"
-    server = shared()
-    name = server.user()
-    server.deliver(name, letter(1))
-    relay = relay_of(run)
-    account = account_on(relay, name, server.imap)
-    membership = Membership(relay.policy, 60.0)
-    poller = Poller(relay, membership.id)
-    poller.start()
-    try:
-        done = run("accounts", "sync", account, "--json")
-        assert done.status == 0, done.err
-        assert (done.json["status"], done.json["result"]["messagesAdded"]) == ("success", 1)
-        assert "success" in run("accounts", "sync", account, "--full", "--folder", "inbox").out
-    finally:
-        poller.stop()
-        membership.leave()
-
-
-def test_without_a_daemon_it_says_so(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "PATIENCE_SECONDS", 0.1)
-    run.env["ALLOW_PRIVATE_HOSTS"] = "on"
-    account = account_on(relay_of(run), "nobody@example.test", 9)
-    result = run("accounts", "sync", account)
-    assert result.status == 1
-    assert "daemon" in result.err
 
 
 def test_an_account_that_is_not_there(run: CommandLine) -> None:

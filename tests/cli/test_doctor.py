@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from models.account import Account, AccountState, Credential
 from models.database import run as sql
 from models.database import write
 from models.email import Email
@@ -17,7 +18,7 @@ from tests.support.ca import TestCA
 from tests.support.database import POSTGRESQL, sqlite_only
 from tests.support.sink import Sink
 from utils.clock import DAY, HOUR, now_ms
-from utils.crypto import new_fernet_key
+from utils.crypto import Vault, new_fernet_key
 
 
 def examine(run: CommandLine, *options: str, status: int = 0) -> dict[str, dict[str, Any]]:
@@ -102,8 +103,6 @@ def test_an_inactive_config_is_left_alone(run: CommandLine) -> None:
 
 def test_a_refused_login_fails_and_keeps_the_password_to_itself(run: CommandLine) -> None:
     with_database(run)
-    from utils.crypto import Vault
-
     sealed = Vault([run.env["CREDENTIALS_KEY"]]).encrypt("planted-password")
     with Sink(auth=("user", "another")) as sink:
         name = add_config(sink.port, username="user", password=sealed)
@@ -135,8 +134,6 @@ def test_a_certificate_of_a_stranger_fails(run: CommandLine, tmp_path: Path) -> 
 
 def test_a_lost_credentials_key_fails(run: CommandLine) -> None:
     with_database(run)
-    from utils.crypto import Vault
-
     add_config(1, name="gmail", active=False, username="u", password=Vault([new_fernet_key()]).encrypt("x"))
     check = examine(run, status=1)["passwords"]
     assert check["state"] == "fail" and "(gmail)" in check["detail"]
@@ -218,3 +215,73 @@ def test_the_clock_is_compared_with_the_file_system(tmp_path: Path) -> None:
         assert disk._clock(probe.fileno(), now_ms()).state == "ok"
         assert disk._clock(probe.fileno(), now_ms() - DAY).state == "warn"
         assert disk._clock(probe.fileno(), now_ms() + HOUR).state == "warn"
+
+
+def add_account(number: int, state: AccountState = AccountState.ACTIVE, **fields: Any) -> str:
+    account = Account.create(
+        **{
+            "id": f"id-{number}", "tenant": "acme", "user": "ann", "name": "Work",
+            "email_address": f"a{number}@b.example",
+            "hostname": "imap.b.example", "port": 993, "username": "a", "credential_id": f"cred-{number}",
+            "state": state, "created_at": 1, "updated_at": 1, **fields,
+        }
+    )  # fmt: skip
+    return f"account {account.id} ({account.email_address} of acme/ann)"
+
+
+def test_accounts_that_need_somebody_are_told_with_what_to_do(run: CommandLine) -> None:
+    with_database(run)
+    assert "accounts" not in examine(run)
+    new = add_account(1, AccountState.NEEDS_CREDENTIALS)
+    refused = add_account(2, AccountState.NEEDS_REAUTH, last_error="wrong password", failures=1)
+    over = add_account(3, AccountState.NEEDS_REAUTH, last_error="invalid_grant")
+    failing = add_account(4, failures=3, last_error="no connection")
+    well, off = add_account(5), add_account(6, AccountState.NEEDS_REAUTH, is_enabled=False)
+    gone = add_account(7, AccountState.NEEDS_REAUTH, deleted_at=5)
+    Credential.create(
+        id="cred-3", tenant="acme", user="ann", kind="oauth2", secret="s", created_at=1, updated_at=1
+    )
+    sql("UPDATE credentials SET secret = ?", Vault([run.env["CREDENTIALS_KEY"]]).encrypt("{}"))
+    checks = examine(run)
+    assert (
+        checks["accounts"]["detail"]
+        == "6: 1 active, 1 needs_credentials, 2 needs_reauth, 1 failing, 1 disabled"
+    )
+    told = {
+        name: f"{checks[name]['detail']} / {checks[name]['advice']}" for name in (new, refused, over, failing)
+    }
+    assert "no login" in told[new] and "PUT /api/credentials/cred-1" in told[new]
+    assert "wrong password" in told[refused] and "app password" in told[refused]
+    assert "invalid_grant" in told[over] and "logs in at the provider again" in told[over]
+    assert "last 3 passes failed: no connection" in told[failing] and "accounts test id-4" in told[failing]
+    assert {checks[name]["state"] for name in told} == {"warn"}
+    assert not {well, off, gone} & checks.keys()
+
+
+def test_of_many_such_accounts_the_worst_are_named(run: CommandLine) -> None:
+    with_database(run)
+    names = [add_account(number, failures=number) for number in range(1, 24)]
+    found = examine(run)
+    assert [name in found for name in names] == [False] * 3 + [True] * 20
+    assert found["more accounts"]["detail"] == "3 more like these"
+
+
+def test_configs_of_accounts_are_told_apart(run: CommandLine) -> None:
+    """They are their users' affair, and only those that fail are tried."""
+    with_database(run)
+    add_account(1)
+    add_account(2, AccountState.NEEDS_REAUTH)
+    add_account(3)
+    add_config(1, account_id="id-1", tenant="acme")
+    add_config(2, account_id="id-2", tenant="acme")
+    add_config(3, account_id="id-3", tenant="acme")
+    sql(
+        "UPDATE health SET failures = 1 WHERE smtp_config_id IN (SELECT id FROM smtp_configs WHERE smtp_port < 3)"
+    )
+    checks = examine(run)
+    assert "pinned to those of mail accounts" in checks["configs"]["detail"]
+    assert checks["configs of accounts"]["detail"].startswith("3 are active, 1 tried")
+    (ill,) = [one for name, one in checks.items() if name.startswith("config ")]
+    assert "of account id-1, a@b.example" in ill["name"]
+    assert (ill["state"], "private address" in ill["detail"]) == ("warn", True)
+    assert "accounts test id-1" in ill["advice"]

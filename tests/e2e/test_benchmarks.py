@@ -10,13 +10,14 @@ from pathlib import Path
 from pysqlite3 import dbapi2 as sqlite
 
 from benchmarks.bench import Bench, Sizes
-from benchmarks.loads import distance, growth, idle
+from benchmarks.loads import distance, growth, idle, inbound
 from benchmarks.profile import part_of
 from benchmarks.references import bulk_insert
 from benchmarks.tables import tables
 from benchmarks.timed_sink import timed_sink
+from tests.support.tools import need
 
-SMALL = Sizes(rounds=1, rows=60, idle=2)
+SMALL = Sizes(rounds=1, rows=60, idle=2, inbox=100)
 
 
 def test_one_idle_email_is_timed_beside_smtplib(tmp_path: Path) -> None:
@@ -43,6 +44,16 @@ def test_the_bulk_insert_writes_every_row_that_accepting_wrote(tmp_path: Path) -
     with closing(sqlite.connect(str(database))) as connection:
         for table in bulk_insert.TABLES:
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (SMALL.rows,)
+
+
+def test_a_mailbox_is_synced_and_read_beside_mbsync(tmp_path: Path) -> None:
+    need("mbsync", "isync")
+    bench = Bench(tmp_path, SMALL)
+    inbound.inbound(bench)
+    table = tables(bench.figures)
+    assert "| first sync of a mailbox, to mbsync (times as long) |" in table
+    assert bench.figures["inbound.commands"] <= [3.0]
+    assert all(f"| {name} | ≤ 50 ms |" in table for name in ("a page of the mailbox", "a page of a search"))
 
 
 def test_the_proxy_delays_and_changes_nothing(tmp_path: Path) -> None:

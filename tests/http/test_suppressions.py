@@ -85,13 +85,18 @@ def test_scopes(app: APIFlask) -> None:
 def test_what_is_exported_can_be_imported(tenant_a: Caller, tenant_b: Caller) -> None:
     suppress(tenant_a, ANN, detail='said "no", twice')
     suppress(tenant_a, BOB, reason="complaint", detail="=1+1")
+    odd = ["=cmd|'/c'!a1@example.com", "'=x@example.com", "-x@example.com", "'x@example.com"]
+    suppress(tenant_a, *odd)
     exported = tenant_a.get(f"{LIST}/export")
     assert exported.mimetype == "text/csv"
     assert "'=1+1" in exported.text
+    assert not any(line.startswith(("=", "-", '"=', "+", "@")) for line in exported.text.splitlines())
     answer = tenant_b.post(f"{LIST}/import", data=exported.data, content_type="text/csv")
-    assert answer.json == {"added": 2, "present": 0, "failed": 0, "rejected": []}
+    assert answer.json == {"added": 6, "present": 0, "failed": 0, "rejected": []}
+    assert set(addresses(tenant_b)) == {ANN, BOB, *odd}
+    assert tenant_b.get(f"{LIST}/{BOB}").json["detail"] == "=1+1"
     assert tenant_b.get(f"{LIST}/export").text == exported.text
-    assert tenant_b.post(f"{LIST}/import", data=exported.data, content_type="text/csv").json["present"] == 2
+    assert tenant_b.post(f"{LIST}/import", data=exported.data, content_type="text/csv").json["present"] == 6
 
 
 def test_an_import_tells_what_is_wrong_with_each_line(tenant_a: Caller) -> None:

@@ -15,6 +15,7 @@ from services.sync.headers import read_headers
 from services.sync.run import Looked
 from services.sync.structure import Leaf
 from utils.clock import now_ms
+from utils.html_text import html_to_text
 
 ACCOUNT = "account-1"
 RETURN = "relay@sender.test"  # where bounces of tests.support.relay's configs go
@@ -53,6 +54,8 @@ def taken_apart(raw: bytes) -> tuple[bytes, str, list[tuple[str, bytes]]]:
     }
     parts = [one for at, one in enumerate(found) if str(at) in wanted]
     texts = [data.decode("utf-8", "replace") for kind, data in found if kind == "text/plain"]
+    if not any(one.strip() for one in texts):
+        texts = [html_to_text(data.decode("utf-8", "replace")) for kind, data in found if kind == "text/html"]
     return head + b"\r\n", "\n".join(texts).replace("\r\n", "\n").replace("\0", ""), parts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import time
 
 import pytest
 
@@ -11,6 +12,8 @@ from models.database import rows, run, write
 from models.inbox import Letter
 from services import message_ids, suppressions
 from services.relay import Relay
+from services.reports.recognise import recognise
+from services.reports.report import Said
 from services.timeline import timeline
 from services.why import why
 from tests.reports.letters import account, answer, complaint, dsn, look
@@ -193,12 +196,6 @@ def test_a_complaint_marks_and_suppresses(relay: Relay) -> None:
     assert events(email_id) == ["complained", "suppression_added"]
 
 
-def test_a_complaint_that_hides_its_recipient_is_read_from_the_mail(relay: Relay) -> None:
-    email_id = sent(relay)
-    look(relay, complaint(message_id(email_id), "", to=f"Ann <{ANN}>"))
-    assert recipient_states(email_id) == {ANN: "complained", BOB: "sent"}
-
-
 def test_not_spam_is_no_complaint(relay: Relay) -> None:
     email_id = sent(relay)
     look(relay, complaint(message_id(email_id), BOB, kind="not-spam"))
@@ -284,3 +281,172 @@ def test_an_email_is_found_by_the_second_of_its_making(relay: Relay) -> None:
         assert message_ids.made_at(message_id(email_id)[1:]) // 1000 == email(email_id)["created_at"] // 1000
         look(relay, answer(message_id(email_id), sender="other@example.com", Message_ID=f"<{email_id}@x>"))
         assert events(email_id) == ["replied"]
+
+
+# What strangers may try.
+
+
+@pytest.mark.parametrize(
+    "word", ["accepted", "delivery", "Requested", "1764061200", "smtp-out12", "mx12.provider.test", "2.6.0.1.2.3"]
+)  # fmt: skip
+def test_words_that_any_server_says_are_no_queue_ids(relay: Relay, word: str) -> None:
+    email_id = sent(
+        relay, reply="2.6.0.1.2.3 Requested 1764061200 message accepted for delivery by smtp-out12 mx12.provider.test"
+    )  # fmt: skip
+    look(relay, dsn("<new@provider.test>", BOB, per_message=f"X-Postfix-Queue-ID: {word}"))
+    assert recipient_states(email_id)[BOB] == "sent"
+
+
+@pytest.mark.parametrize(("reply", "name"), [
+    ("2.0.0 Ok: queued as 4XyZ12abcdEF", "4XyZ12abcdEF"), ("2.0.0 Ok: queued as 9E1B2C3D4F", "9E1B2C3D4F"),
+    ("OK id=1rABCD-0001Xy-2Z", "1rABCD-0001Xy-2Z"), ("2.0.0 3AB1CD2E012345 Message accepted", "3AB1CD2E012345"),
+    ("Ok 0102019ab3-4c5d-000000", "0102019ab3-4c5d-000000"),
+    ("2.0.0 OK  1764061200 a640c23a62f3a-b0e5f1c1234si123.45 - gsmtp", "a640c23a62f3a-b0e5f1c1234si123.45"),
+])  # fmt: skip
+def test_queue_ids_of_real_servers_tell_the_email(relay: Relay, reply: str, name: str) -> None:
+    email_id = sent(relay, reply=reply)
+    look(relay, dsn("<new@provider.test>", BOB, per_message=f"X-Queue-ID: {name}"))
+    assert recipient_states(email_id)[BOB] == "bounced"
+
+
+@pytest.mark.parametrize("final", ["utf-8; j\\x{0}x@example.com", "rfc822; =?utf-8?q?j=00x?=@example.com"])
+def test_no_character_of_an_address_holds_up_a_pass(relay: Relay, final: str) -> None:
+    email_id = sent(relay)
+    raw = dsn("<new@provider.test>", f"Final-Recipient: {final}", per_message="X-Queue-ID: 4XyZ12abcdEF")
+    look(relay, raw)
+    look(relay, dsn(message_id(email_id), f"Final-Recipient: {final}", own_id="<2@mx>"))
+    assert events(email_id) == ["stray_report"]
+
+
+LINES = [" " * 64_000, "<" * 64_000, "\t" * 64_000, "*" * 64_000, "a@b " * 16_000, "<a@b>:\n" * 9_000]
+
+
+@pytest.mark.parametrize(
+    "begins", ["failed addresses follow:", "A message that you sent could not be delivered",
+               "Unable to deliver message to the following address(es).", "------ Failed Recipients ------"],
+)  # fmt: skip
+def test_no_text_holds_up_the_writes_of_others(begins: str) -> None:
+    """It is read inside a write job."""
+    for line in LINES:
+        before = time.process_time()
+        recognise(Said("From: MAILER-DAEMON@mx.test\nSubject: failure\n", f"{begins}\n{line}"))
+        assert time.process_time() - before < 0.5
+
+
+def test_a_report_of_many_strangers_is_one_line(relay: Relay) -> None:
+    email_id = sent(relay)
+    raw = dsn(message_id(email_id), "x0@stranger.test").decode()
+    more = "".join(
+        f"\n\nFinal-Recipient: rfc822; x{at}@stranger.test\nAction: failed\nStatus: 5.1.1"
+        for at in range(1, 900)
+    )
+    look(relay, raw.replace("User unknown\n", f"User unknown{more}\n").encode())
+    assert details(email_id, "stray_report") == [
+        "about x0@stranger.test and 899 more, who is no recipient of it"
+    ]
+
+
+# Whose email, and whose fault.
+
+
+def test_what_the_returned_mail_had_answered_is_not_what_bounced(relay: Relay) -> None:
+    """A provider gave it another Message-ID; our earlier mail stands in its References."""
+    earlier = sent(relay)
+    raw = dsn("<new@provider.test>", BOB).decode()
+    answers = f"References: <x@y>\n {message_id(earlier)}\nIn-Reply-To: {message_id(earlier)}\n"
+    look(relay, raw.replace("Subject: Hello\n", f"Subject: Hello\n{answers}").encode())
+    assert recipient_states(earlier)[BOB] == "sent"
+    later = sent(relay)
+    to = message_ids.bounce_address("relay@sender.test", message_id(later))
+    raw = dsn("<new@provider.test>", BOB, to=to, own_id="<2@mx>").decode()
+    look(relay, raw.replace("Subject: Hello\n", f"Subject: Hello\n{answers}").encode())
+    assert (recipient_states(earlier)[BOB], recipient_states(later)[BOB]) == ("sent", "bounced")
+
+
+QUOTED = """\
+From: MAILER-DAEMON@mx.test
+To: relay@sender.test
+Subject: failure notice
+
+Hi. This is the qmail-send program at mx.test.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+This is a permanent error; I've given up. Sorry it didn't work out.
+
+<{ann}>:
+Sorry, no mailbox here by that name. (#5.1.1)
+
+<{bob}>:
+552 5.2.2 the mailbox is full, try again later
+
+--- Below this line is a copy of the message.
+
+From: relay@sender.test
+Message-ID: {id}
+In-Reply-To: {other}
+
+Hello
+"""
+
+
+def test_in_free_text_each_has_his_own_reason(relay: Relay) -> None:
+    email_id, other = sent(relay), sent(relay)
+    text = QUOTED.format(ann=ANN, bob=BOB, id=message_id(email_id), other=message_id(other))
+    look(relay, text.encode())
+    assert recipient_states(email_id) == {ANN: "bounced", BOB: "bounced"}
+    assert recipient_states(other) == {ANN: "sent", BOB: "sent"}
+    assert listed() == [ANN]
+
+
+def test_what_is_to_be_tried_again_suppresses_nobody(relay: Relay) -> None:
+    email_id = sent(relay)
+    look(relay, dsn(message_id(email_id), BOB, status="", diagnostic="450 User unknown in local table"))
+    assert (recipient_states(email_id)[BOB], listed()) == ("bounced", [])
+
+
+def test_a_report_without_a_sender_is_read(relay: Relay) -> None:
+    email_id = sent(relay)
+    text = QUOTED.format(ann=ANN, bob=BOB, id=message_id(email_id), other="<x@y>")
+    look(relay, text.replace("From: MAILER-DAEMON@mx.test\n", "").encode())
+    assert recipient_states(email_id)[ANN] == "bounced"
+
+
+def test_a_report_that_names_nobody_is_read_from_its_text(relay: Relay) -> None:
+    email_id = sent(relay)
+    raw = dsn(message_id(email_id), "X-Nobody: x").decode()
+    told = f"Delivery to the following recipient failed permanently:\n\n     {BOB}\n\nTechnical details"
+    look(relay, raw.replace("This is the mail system at host mx.test.", told).encode())
+    assert recipient_states(email_id) == {ANN: "sent", BOB: "bounced"}
+
+
+def test_a_complaint_that_hides_its_recipient_blames_nobody_among_several(relay: Relay) -> None:
+    email_id = sent(relay)
+    look(relay, complaint(message_id(email_id), "", to=f"Ann <{ANN}>"))
+    assert recipient_states(email_id) == {ANN: "sent", BOB: "sent"}
+    assert (events(email_id), listed()) == (["complained"], [])
+
+
+def test_a_complaint_that_hides_the_only_recipient_is_theirs(relay: Relay) -> None:
+    email_id = sent(relay, ANN)
+    look(relay, complaint(message_id(email_id), "", to="redacted@isp.test"))
+    assert (recipient_states(email_id), listed()) == ({ANN: "complained"}, [ANN])
+
+
+def test_a_second_answer_with_the_same_subject_is_told_too(relay: Relay) -> None:
+    email_id = sent(relay)
+    for number in range(2):
+        look(relay, answer(message_id(email_id), Message_ID=f"<{number}@example.com>"))
+    look(relay, answer(message_id(email_id), Message_ID="<1@example.com>"))  # in another folder
+    assert events(email_id) == ["replied", "replied"]
+
+
+@pytest.mark.parametrize("action", ["delayed", "delivered"])
+def test_a_report_that_it_was_taken_settles_what_was_unknown(relay: Relay, action: str) -> None:
+    email_id = sent(relay, BOB)
+
+    def doubt() -> None:
+        run("UPDATE emails SET state = 'unknown' WHERE id = ?", email_id)
+        run("UPDATE recipients SET state = 'unknown' WHERE email_id = ?", email_id)
+
+    write(doubt)
+    look(relay, dsn(message_id(email_id), BOB, action=action, status="4.4.1", diagnostic="timed out"))
+    assert (email(email_id)["state"], recipient_states(email_id)) == ("sent", {BOB: "sent"})

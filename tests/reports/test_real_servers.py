@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,8 @@ from services import reports, suppressions
 from services.principal import Principal, Scope
 from services.relay import Relay
 from services.sync.run import Run
-from tests.support.daemon import free_port
-from tests.support.dovecot import FULL, Dovecot, shared
-from tests.support.postfix import postfix
+from tests.reports.playground import World, world
+from tests.support.dovecot import FULL, shared
 from tests.support.relay import (
     add_config,
     delivering,
@@ -26,26 +24,17 @@ from tests.support.relay import (
     submit,
     wait_for,
 )  # fmt: skip
-from tests.support.sink import Sink
 from tests.support.syncing import Mailbox
 from utils.clock import now_ms
 
 ACME = Principal(None, "tests", service=False, tenant="acme", user="ann", scopes=frozenset(Scope))
-QUOTA = """
-protocol lmtp {
-  mail_plugins = quota
-}
-plugin {
-  quota = maildir:User quota
-  quota_rule = *:bytes=10
-}
-"""
 
 
-@cache
-def full_server() -> Dovecot:
-    """No mailbox of it has room for anything."""
-    return Dovecot(more=QUOTA)
+@pytest.fixture(scope="module")
+def place() -> Iterator[World]:
+    """One Postfix for all."""
+    with world() as found:
+        yield found
 
 
 @pytest.fixture
@@ -59,60 +48,96 @@ def mailbox(relay: Relay) -> Mailbox:
     return Mailbox(shared(FULL))
 
 
-def synced(relay: Relay, mailbox: Mailbox) -> None:
-    def prepare(run_: Run) -> None:
-        run_.look_at = lambda letters: reports.look_at(relay, letters, now_ms())
-
-    mailbox.sync(prepare)
-
-
 def reported(relay: Relay, mailbox: Mailbox, condition: Callable[[], bool]) -> None:
     """Sync until the condition holds, as a poller would."""
 
+    def prepare(run_: Run) -> None:
+        run_.look_at = lambda letters: reports.look_at(relay, letters, now_ms())
+
     def looked() -> bool:
-        synced(relay, mailbox)
+        mailbox.sync(prepare)
         return condition()
 
     wait_for(looked, 60)
 
 
-def send(relay: Relay, mailbox: Mailbox, port: int, *people: str, **config: object) -> int:
+def send(relay: Relay, mailbox: Mailbox, port: int, *mails: tuple[str, ...], **config: object) -> list[int]:
+    """The ids of emails that Postfix has taken, to these people each."""
     add_config(port, tenant="acme", email_address=mailbox.user, **config)
-    email_id = submit(relay, who=ACME, to=list(people))
+    ids = [submit(relay, who=ACME, to=list(people)) for people in mails]
     with delivering(relay):
-        wait_for(lambda: state(email_id) == "sent")
-    return email_id
+        wait_for(lambda: {state(one) for one in ids} == {"sent"})
+    return ids
 
 
 def listed() -> list[str]:
     return [one["address"] for one in suppressions.listed("acme", suppressions.Filters(), 100)]
 
 
-def test_postfix_tells_of_unknown_users_and_full_mailboxes(relay: Relay, mailbox: Mailbox) -> None:
-    lmtp = f"lmtp:inet:127.0.0.1:{mailbox.server.lmtp}"
-    full = f"lmtp:inet:127.0.0.1:{full_server().lmtp}"
-    with (
-        Sink() as sink,
-        postfix(example_test=lmtp, full_test=full, gone_test=f"smtp:[127.0.0.1]:{sink.port}") as port,
-    ):
-        sink.reply_to_rcpt("ann@gone.test", "550 5.1.1 <ann@gone.test>: User unknown")
-        people = ("ann@gone.test", "bob@full.test", mailbox.server.user())
-        email_id = send(relay, mailbox, port, *people)
-        reported(relay, mailbox, lambda: list(recipient_states(email_id).values()).count("bounced") == 2)
-    assert recipient_states(email_id) == dict(zip(people, ("bounced", "bounced", "sent"), strict=True))
+def bounced(email_id: int) -> list[str]:
+    return sorted(one for one, told in recipient_states(email_id).items() if told == "bounced")
+
+
+def replies(email_id: int) -> dict[str, str]:
+    return dict(rows("SELECT address, reply FROM recipients WHERE email_id = ?", email_id))
+
+
+def test_refusals_end_at_the_right_recipient_of_the_right_email(
+    relay: Relay, mailbox: Mailbox, place: World
+) -> None:
+    here = mailbox.server.user()
+    mails = [("ann@gone.test", here), ("bob@full.test", here), ("rejects@sieve.test", here)]
+    ids = send(relay, mailbox, place.ports.plain, *mails, ("ann@gone.test", "bob@full.test"))
+    expected = [
+        ["ann@gone.test"],
+        ["bob@full.test"],
+        ["rejects@sieve.test"],
+        ["ann@gone.test", "bob@full.test"],
+    ]
+    reported(relay, mailbox, lambda: [bounced(one) for one in ids] == expected)
     assert listed() == ["ann@gone.test"]
-    told = dict(rows("SELECT address, reply FROM recipients WHERE email_id = ?", email_id))
-    assert "uota exceeded" in told["bob@full.test"]
-    assert state(email_id) == "sent"
+    assert "uota exceeded" in replies(ids[1])["bob@full.test"]
+    assert "I take no mail from you." in replies(ids[2])["rejects@sieve.test"]
+    assert [recipient_states(one)[here] for one in ids[:3]] == ["sent"] * 3
+    assert {state(one) for one in ids} == {"sent"}
 
 
-@pytest.mark.long  # Postfix takes its time
-def test_postfix_tells_of_a_delay_and_then_of_the_end(relay: Relay, mailbox: Mailbox) -> None:
-    lmtp, nobody = f"lmtp:inet:127.0.0.1:{mailbox.server.lmtp}", f"smtp:[127.0.0.1]:{free_port()}"
-    with postfix(example_test=lmtp, down_test=nobody) as port:
-        email_id = send(relay, mailbox, port, "ann@down.test")
-        reported(relay, mailbox, lambda: "delayed" in events(email_id))
-        assert recipient_states(email_id) == {"ann@down.test": "sent"}
-        reported(relay, mailbox, lambda: recipient_states(email_id)["ann@down.test"] == "bounced")
-    assert events(email_id) == ["delayed", "bounced"]
+def test_delays_are_told_and_only_the_end_counts(relay: Relay, mailbox: Mailbox, place: World) -> None:
+    """A host that is down, one that never speaks, and one that puts off: each is waited for, then given up."""
+    people = ("ann@busy.test", "ann@down.test", "ann@silent.test")
+    (email_id,) = send(relay, mailbox, place.ports.plain, people)
+    reported(relay, mailbox, lambda: "delayed" in events(email_id))
+    if "bounced" not in events(email_id):  # a slow machine sees both at once
+        assert set(recipient_states(email_id).values()) == {"sent"}
+    reported(relay, mailbox, lambda: bounced(email_id) == list(people))
+    told = replies(email_id)
+    assert "Greylisted" in told["ann@busy.test"]
+    assert "refused" in told["ann@down.test"]
+    assert "timed out" in told["ann@silent.test"]
+    assert sorted(events(email_id)) == ["bounced"] * 3 + ["delayed"] * 3
     assert listed() == []
+
+
+@pytest.mark.parametrize("verp", [True, False])
+def test_mail_that_was_given_another_message_id_is_found(
+    relay: Relay, mailbox: Mailbox, place: World, verp: bool
+) -> None:
+    """By the address that the bounce came to; without, by the queue id that the 250 had named."""
+    ids = send(
+        relay, mailbox, place.ports.renaming, ("ann@gone.test",), ("ann@gone.test", "bob@full.test"),
+        (mailbox.server.user(),), verp=verp,
+    )  # fmt: skip
+    reported(
+        relay, mailbox, lambda: [len(bounced(one)) for one in ids] == [1, 2, 0]
+    )  # fmt: skip
+    marks = [b"+mf=" in headers.encode() for (headers,) in rows("SELECT headers FROM letters")]
+    assert set(marks) == {verp}
+    assert "given-by-the-provider" not in "".join(replies(ids[0]).values())
+    assert listed() == (["ann@gone.test"] if verp else [])  # a queue id is no proof
+
+
+def test_a_vacation_notice_is_the_answer_of_a_machine(relay: Relay, mailbox: Mailbox, place: World) -> None:
+    ids = send(relay, mailbox, place.ports.plain, ("away@sieve.test",), ("ann@gone.test",))
+    reported(relay, mailbox, lambda: "auto_replied" in events(ids[0]))
+    assert recipient_states(ids[0]) == {"away@sieve.test": "sent"}
+    assert "auto_replied" not in events(ids[1])

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.support.daemon import free_port
 from tests.support.tools import need
 
 SYSTEM = Path("/etc/postfix")
+# Looked through every 3 s: a queue file that is still held by a delivery (of 1 s) then is passed over for a minute.
 SETTINGS = """
 compatibility_level = 3.6
 queue_directory = {home}/queue
@@ -36,36 +38,46 @@ alias_database =
 local_recipient_maps =
 transport_maps = inline:{{ {transports} }}
 default_transport = error:5.4.4 Host or domain name not found
-queue_run_delay = 1s
-minimal_backoff_time = 1s
-maximal_backoff_time = 1s
-maximal_queue_lifetime = 6s
+queue_run_delay = 3s
+minimal_backoff_time = 2s
+maximal_backoff_time = 2s
+maximal_queue_lifetime = 4s
 bounce_queue_lifetime = 60s
 delay_warning_time = 1s
 smtp_connect_timeout = 2s
+smtp_helo_timeout = 1s
 """
+RENAMED = "<0102-given-by-the-provider@provider.test>"
+
+
+class Ports(NamedTuple):
+    """Where it listens. `renaming`: as providers do, it gives each mail its own Message-ID."""
+
+    plain: int
+    renaming: int
 
 
 @contextmanager
-def postfix(**transports: str) -> Iterator[int]:
-    """The port it listens on. `transports`: by domain, with `_` for `.`, where its mail goes."""
+def postfix(port: int, **transports: str) -> Iterator[Ports]:
+    """It listens on `port`, and on another. `transports`: by domain, with `_` for `.`, where its mail goes."""
     if os.geteuid() != 0:
         pytest.skip("only root can start Postfix")
     need("postfix")
-    home, port = Path(tempfile.mkdtemp(prefix="mailferry-postfix-")), free_port()
+    home, ports = Path(tempfile.mkdtemp(prefix="mailferry-postfix-")), Ports(port, free_port())
     home.chmod(0o755)
     config = home / "config"
     config.mkdir()
     table = ", ".join(f"{{ {name.replace('_', '.')} = {value} }}" for name, value in transports.items())
     (config / "main.cf").write_text(SETTINGS.format(home=home, transports=table))
-    (config / "master.cf").write_text(_services(port))
+    (config / "master.cf").write_text(_services(ports, config))
+    (config / "renaming").write_text(f"/^Message-ID:/ REPLACE Message-ID: {RENAMED}\n")
     for name in ("queue", "data"):
         (home / name).mkdir()
     shutil.chown(home / "data", "postfix")
     try:
         _control(config, "start")
         _wait_for(port, home)
-        yield port
+        yield ports
     finally:
         with suppress(FileNotFoundError, RuntimeError):
             pid = (home / "queue" / "pid" / "master.pid").read_text().strip()
@@ -76,15 +88,19 @@ def postfix(**transports: str) -> Iterator[int]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _services(port: int) -> str:
-    """The master.cf of the package, without chroot, listening on a port of our own."""
-    lines = ["postlog unix-dgram n - n - 1 postlogd"]
+def _services(ports: Ports, config: Path) -> str:
+    """The master.cf of the package, without chroot, listening on ports of our own."""
+    lines = [
+        "postlog unix-dgram n - n - 1 postlogd",
+        f"127.0.0.1:{ports.renaming} inet n - n - - smtpd -o cleanup_service_name=renaming",
+        f"renaming unix n - n - 0 cleanup -o header_checks=regexp:{config}/renaming",
+    ]
     for line in (SYSTEM / "master.cf.proto").read_text().splitlines():
         fields = line.split()
         if line[:1] in ("#", " ", "\t", "") or len(fields) < 8 or fields[0] == "postlog":
             continue
         if fields[:2] == ["smtp", "inet"]:
-            fields[0] = f"127.0.0.1:{port}"
+            fields[0] = f"127.0.0.1:{ports.plain}"
         if fields[1] == "inet" and not fields[0].startswith("127."):
             continue
         fields[4] = "n"

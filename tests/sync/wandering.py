@@ -34,7 +34,13 @@ class Hand:
             self.append: 30, self.flag: 25, self.move: 14, self.copy: 4, self.expunge: 10, self.create: 4,
             self.rename: 4, self.delete: 2, self.change_uidvalidity: 2, self.rename_in_a_circle: 1,
         }  # fmt: skip
-        self._random.choices(list(weights), list(weights.values()))[0]()
+        try:
+            self._random.choices(list(weights), list(weights.values()))[0]()
+        except (
+            imaplib.IMAP4.abort
+        ):  # Dovecot ends a session when a folder's UIDVALIDITY has changed in the midst of it
+            self._client = self._mailbox.server.client(self._mailbox.user)
+            self._tell("log in again")
 
     # Operations. None of them fails for want of messages: then it does nothing.
 
