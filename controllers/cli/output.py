@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:  # loaded when a table is printed, for what prints none
+    from rich.console import Console
+    from rich.text import Text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,8 +34,18 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def write_bytes(data: bytes) -> None:
+    """A message as it is, for a file or another program."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
 def print_table(columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
     """Aligned columns; on a terminal with a rule and colours, elsewhere one line a row however long."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     console = _console()
     table = Table(box=SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
     for name in columns:
@@ -47,6 +57,8 @@ def print_table(columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
 
 def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
     """`name  value` a line; names without a value are left out."""
+    from rich.table import Table
+
     console = _console()
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
@@ -64,6 +76,9 @@ def emails(count: int) -> str:
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, where that is a terminal, to be told how much is done of how much."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
     with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
 
         def show(done: int, total: int) -> None:
@@ -84,6 +99,8 @@ def safe(value: Any) -> str:
 
 
 def _cell(value: Any) -> Text:
+    from rich.text import Text
+
     if isinstance(value, list | tuple):
         value = ", ".join(map(str, value))
     text = "-" if value is None else "yes" if value is True else "no" if value is False else safe(value)
@@ -91,5 +108,7 @@ def _cell(value: Any) -> Text:
 
 
 def _console() -> Console:
+    from rich.console import Console
+
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=100_000, color_system=None)
