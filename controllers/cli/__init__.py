@@ -71,7 +71,7 @@ def main(context: CliContext, argv: Sequence[str] | None = None) -> int:
     try:
         result = cli.main(
             args=None if argv is None else list(argv),
-            prog_name="app.py",
+            prog_name="python app.py",
             complete_var=COMPLETE,
             obj=Session(context),
             standalone_mode=False,
@@ -93,8 +93,8 @@ def main(context: CliContext, argv: Sequence[str] | None = None) -> int:
 
 
 def _help_for(error: click.UsageError) -> str:
-    path = error.ctx.command_path if error.ctx else "app.py"
-    return f"try: python {path} --help"
+    path = error.ctx.command_path if error.ctx else "python app.py"
+    return f"try: {path} --help"
 
 
 def _fail(message: str, status: int) -> int:

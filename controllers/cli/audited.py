@@ -65,7 +65,11 @@ def note(click_context: click.Context, session: Session) -> None:
     params = dict(click_context.params)
     target = _target(click_context, params) if session.target is None else session.target
     tenant = params.pop("tenant", "") or ""
-    details = {name: iso(value) if name in _TIMES else _plain(value) for name, value in params.items() if _says_something(name, value)}
+    details = {
+        name: iso(value) if name in _TIMES else _plain(value)
+        for name, value in params.items()
+        if _says_something(name, value)
+    }
     audit.note(actor(tenant), action, f"{noun} {target}".strip(), details | session.details, now_ms())
 
 

@@ -25,7 +25,7 @@ _WHERE = {
     "fish": "~/.config/fish/completions/mailferry.fish",
 }
 # Where click's scripts call the program: by the name that was typed.
-_CALL = re.compile(r"(_complete) (?:\$1|mailferry)(?=\))")
+_CALL = re.compile(r" (?:\$1|mailferry)(?=\))")
 _FIND = re.compile(r"^.*\$\+commands\[mailferry\].*\n", re.MULTILINE)  # zsh: an alias would not be found
 
 
@@ -51,4 +51,4 @@ def script(shell: str) -> str:
     made = found(cli, {}, NAME, COMPLETE)
     text = made.source_template % made.source_vars()
     program = f"{shlex.quote(sys.executable)} {shlex.quote(str(APP))}"
-    return _FIND.sub("", _CALL.sub(lambda call: f"{call[1]} {program}", text))
+    return _FIND.sub("", _CALL.sub(lambda _: f" {program}", text))

@@ -43,10 +43,10 @@ def group() -> None:
 
 
 @group.command("list")
-@filtered
 @click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="Show so many, newest first."
 )
+@filtered
 @pass_session
 def list_(session: Session, choice: Choice, limit: int) -> None:
     """Find emails, newest first. All filters must hold."""
@@ -144,10 +144,10 @@ def retry(session: Session, choice: Choice) -> int:
 
 
 @group.command()
-@chosen
 @click.option(
     "--as", "outcome", required=True, type=click.Choice(["sent", "failed"]), help="What became of them."
 )
+@chosen
 @pass_session
 def resolve(session: Session, choice: Choice, outcome: str) -> int:
     """Settle unknown emails by what became of them."""
@@ -158,13 +158,13 @@ def resolve(session: Session, choice: Choice, outcome: str) -> int:
 
 
 @group.command()
-@chosen
 @click.option(
     "--send-at", type=Moment(ahead=True), help="When to send: a time, or how long from now, such as 2h."
 )
 @click.option("--priority", type=click.IntRange(1, 5), help="1 goes first.")
 @click.option("--pin", type=int, shell_complete=config_ids, help="SMTP config (id) that must carry them.")
 @click.option("--unpin", is_flag=True, help="Any SMTP config may carry them.")
+@chosen
 @pass_session
 def change(
     session: Session, choice: Choice, send_at: int | None, priority: int | None, pin: int | None, unpin: bool
