@@ -13,6 +13,7 @@ from controllers.cli.filters import Choice, chosen, filtered
 from controllers.cli.moments import Moment
 from controllers.cli.output import (
     json_option,
+    local_minute,
     print_facts,
     print_json,
     print_table,
@@ -30,7 +31,7 @@ _FACTS = (
     "id", "status", "subject", "sender", "sender_name", "tenant_id", "smtp_config", "priority", "retry_count", "tags",
     "created_at", "send_at", "next_attempt_at", "expires_at", "sent_at", "error_message", "message_id",
 )  # fmt: skip
-_COLUMNS = ("id", "accepted", "status", "recipients", "subject", "tenant", "error")
+_COLUMNS = ("id", "accepted", "status", "to", "subject", "tenant", "error")
 _PAGE = 500
 _WAITING = ("scheduled", "queued", "retry")
 
@@ -205,10 +206,18 @@ def _some(tenant: str | None, filters: Any, limit: int) -> list[dict[str, Any]]:
 
 
 def _row(email: dict[str, Any]) -> tuple[Any, ...]:
+    people = email["recipients"]
+    to = f"{people[0]} (+{len(people) - 1})" if people[1:] else "".join(people)
+    at = local_minute(email["created_at"])
     return (
-        email["id"], email["created_at"], email["status"], email["recipients"], email["subject"], email["tenant_id"],
+        email["id"],
+        at,
+        email["status"],
+        to,
+        email["subject"],
+        email["tenant_id"] or "",
         email["error_message"] or "",
-    )  # fmt: skip
+    )
 
 
 def _print_events(happened: list[dict[str, Any]]) -> None:

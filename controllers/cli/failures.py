@@ -27,6 +27,8 @@ _ADVICE = {
     "NAME_TAKEN": "choose another name",
     "STORAGE_FULL": "make room; see: python app.py doctor",
 }
+_RIGHTS = "run it as the user that the relay runs as"
+_REFUSED = ("readonly database", "unable to open database")
 
 
 class Told(NamedTuple):
@@ -46,7 +48,10 @@ def explained(error: Exception) -> Told | None:
         unavailable = outage.told(error)
         if unavailable:
             return Told(f"{unavailable.message} ({error})")
-        return Told(f"the database: {error} (see what it lacks: python app.py doctor)")
+        advice = _RIGHTS if any(one in str(error) for one in _REFUSED) else "see: python app.py doctor"
+        return Told(f"the database: {error} ({advice})")
+    if isinstance(error, PermissionError):
+        return Told(f"{error} ({_RIGHTS})")
     return Told(str(error)) if isinstance(error, OSError) else None
 
 

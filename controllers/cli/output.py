@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -75,22 +76,39 @@ def emails(count: int) -> str:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, where that is a terminal, to be told how much is done of how much."""
+    """A bar on stderr, where that is a terminal, to be told how much is done of how much.
+
+    It appears when it is first told, and its line ends when all is done: others may print before and after.
+    """
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
-    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+    bars: list[Any] = []
+    with ExitStack() as stack:
 
         def show(done: int, total: int) -> None:
-            bar.length = total
-            bar.update(done - bar.pos)
+            if not bars:
+                bars.append(stack.enter_context(_bar(label, total)))
+            bars[0].length = total
+            bars[0].update(done - bars[0].pos)
+            if done >= total:
+                stack.close()
 
         yield show
+
+
+def _bar(label: str, total: int) -> Any:
+    return click.progressbar(length=total, label=label, file=sys.stderr)
 
 
 def used_of(window: dict[str, Any]) -> str:
     """A quota window: `12 of 50`, or `12` where there is no limit."""
     return str(window["used"]) if window["limit"] is None else f"{window['used']} of {window['limit']}"
+
+
+def local_minute(at: str) -> str:
+    """An ISO time of ours, for people: in the zone of this machine."""
+    return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
 
 
 def safe(value: Any) -> str:

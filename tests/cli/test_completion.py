@@ -13,6 +13,7 @@ import pytest
 from controllers.cli.completion import APP, script
 from tests.cli.conftest import CommandLine
 from tests.support.daemon import ROOT
+from tests.support.database import sqlite_only
 
 _ASK = """
 source "$SCRIPT"
@@ -49,6 +50,7 @@ def test_bash_completes_commands_options_words_ids_and_names(run: CommandLine, t
     assert offered == [["emails", "email"], ["cancel", "change"], ["--status"], ["queued"], ["1"], ["ann"]]
 
 
+@sqlite_only
 def test_where_there_is_no_database_none_is_made(run: CommandLine, tmp_path: Path) -> None:
     assert asked(run, tmp_path, "mailferry configs show ") == [[]]
     assert not run.data_dir.exists() and not (tmp_path / "no.env").exists()
