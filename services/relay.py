@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from services.imap import Client
+from services.templates.compiled import Library
 from utils.crypto import Signer, Vault
 from utils.pool import Places, Pool
 
@@ -61,3 +62,4 @@ class Relay:
     accept_ms: deque[int] = field(
         default_factory=lambda: deque(maxlen=100_000)
     )  # until they are added to the totals
+    templates: Library = field(default_factory=Library)  # compiled

@@ -145,6 +145,7 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     `outward`: matches `METHOD path` of those that wait for somebody else's server."""
 
     quick: tuple[bytes, ...] = ()
+    slow: tuple[bytes, ...] = ()  # what a request among them holds that takes longer all the same
     outward: re.Pattern[str] | None = None
     shares: Shares | None = None  # with `place`, ours in it: set before the fork
     place = 0
@@ -276,7 +277,8 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         else:
             conn.parser.unreader.unread(bytes(inbox.data))
             conn.data_ready = True
-            if inbox.is_whole_for(self.quick) and _has_room(conn.sock):
+            slow = any(one in inbox.data for one in self.slow)
+            if not slow and inbox.is_whole_for(self.quick) and _has_room(conn.sock):
                 _limit_reads(conn, QUICK_SECONDS)
                 self._hub.spawn(partial(self._serve, conn))
             else:

@@ -33,6 +33,7 @@ CHANGES = {
     "suppressions remove": ("remove_suppression", ""),
     "suppressions import": ("import_suppressions", ""),
     "sandbox clear": ("clear_sandbox", ""),
+    "templates save": ("save_template", "template"),
     "keys create": ("create_key", "key"),
     "keys revoke": ("revoke_key", "key"),
     "keys rotate": ("rotate_passwords", ""),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -19,37 +18,50 @@ class Entry(NamedTuple):
     help: str
 
 
+class Loaded(MutableMapping[str, click.Command]):
+    """Name → command, in the order of the entries; each module is imported when its command is first taken out."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = {one.name: one for one in entries}
+        self._there: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._there:
+            entry = self._entries[name]
+            self._there[name] = getattr(import_module(f"controllers.cli.{entry.module}"), entry.attribute)
+        return self._there[name]
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._there[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._there[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys((*(one for one in self._there if one not in self._entries), *self._entries))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
 class Commands(click.Group):
     """`sections`: heading → commands, as --help shows them."""
 
     def __init__(self, *, sections: Mapping[str, Sequence[Entry]], **options: Any) -> None:
         super().__init__(**options)
         self._sections = sections
-        self._entries = {one.name: one for section in sections.values() for one in section}
+        self._listed = {one.name for section in sections.values() for one in section}
+        self.commands = Loaded(one for section in sections.values() for one in section)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), *self._entries]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = self._entries.get(cmd_name)
-        if entry is None:
-            return super().get_command(ctx, cmd_name)
-        found: click.Command = getattr(import_module(f"controllers.cli.{entry.module}"), entry.attribute)
-        return found
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Click looks for a similar name among those alone that are loaded."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError:
-            near = get_close_matches(args[0], self.list_commands(ctx), 1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(f"No such command {args[0]!r}.{meant}", ctx) from None
+        return list(self.commands)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own = [(name, self.commands[name].get_short_help_str(200)) for name in super().list_commands(ctx)]
+        own = [
+            (name, self.commands[name].get_short_help_str(200))
+            for name in self.commands
+            if name not in self._listed
+        ]
         sections = {"Serve": own} | {
             heading: [(one.name, one.help) for one in section] for heading, section in self._sections.items()
         }
