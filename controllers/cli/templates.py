@@ -106,6 +106,7 @@ def save(
     if text_file is not None:
         fields["text"] = _read(text_file)
     version = _save(who, name, fields)
+    session.target, session.details = name, {"version": version}
     if as_json:
         print_json({"name": name, "version": version})
     else:

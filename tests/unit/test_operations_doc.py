@@ -37,7 +37,7 @@ def words_of(call: str) -> list[str]:
 
 def check_call(words: list[str]) -> None:
     command: click.Command = cli
-    while words and isinstance(command, click.Group):
+    while words and isinstance(command, click.Group) and not words[0].startswith("-"):
         assert words[0] in command.commands, words
         command = command.commands[words.pop(0)]
     known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
@@ -63,6 +63,7 @@ def test_every_setting_and_make_target_exists(doc: Path) -> None:
         "CONFIG",
         "EMAIL",
         "ACCOUNT",
+        "NAME",
     }
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
