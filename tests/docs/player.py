@@ -28,6 +28,7 @@ _IDS = {
     "CONFIG": r"""["']config_id["']: ?(\d+)|^Config (\d+) is added""",
     "EMAIL": r"""["']email_id["']: ?(\d+)|^Email (\d+)""",
     "ACCOUNT": r'"id": ?"([^"]+)"',
+    "FOLDER": r'"id": ?"?(\d+)"?[^{}]*?"type": ?"inbox"',
     "MESSAGE": r'"id": ?"([^"]+)"',
 }
 _SYSTEMCTL = re.compile(r"^systemctl (start|stop|restart) mailferry$", re.MULTILINE)
