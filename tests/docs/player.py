@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _IDS = {
     "CONFIG": r"""["']config_id["']: ?(\d+)|^Config (\d+) is added""",
     "EMAIL": r"""["']email_id["']: ?(\d+)|^Email (\d+)""",
     "ACCOUNT": r'"id": ?"([^"]+)"',
+    "FOLDER": r'"id": ?"?(\d+)"?[^{}]*?"type": ?"inbox"',
     "MESSAGE": r'"id": ?"([^"]+)"',
 }
 _SYSTEMCTL = re.compile(r"^systemctl (start|stop|restart) mailferry$", re.MULTILINE)
@@ -78,13 +80,14 @@ class Player:
     def _json(self, block: Block) -> None:
         shown = json.loads(block.code)
         if block.note == "prints":
-            for patience in range(20):
+            for patience in range(80):
                 actual = json.loads(self.printed.strip().splitlines()[-1])
                 if _fits(shown, actual):
                     return
-                assert patience < 19 and self._before and " -d " not in self._before.code, (
+                assert patience < 79 and self._before and " -d " not in self._before.code, (
                     f"{block}: {actual}"
                 )
+                time.sleep(0.25)
                 self._sh(self._before)  # a reader looks again, too
 
     def _yaml(self, block: Block) -> None:

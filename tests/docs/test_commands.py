@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ RUN = [
     for one in PAGES
     if any(block.is_run and block.language not in ("", *PROXIES) for block in blocks(one))
 ]
+FIRST = [ROOT / "README.md", ROOT / "docs/tutorial.md"]
 EVERY = [block for page in PAGES for block in blocks(page)]
 
 
@@ -40,13 +42,22 @@ class AnyLogin(tuple[str, str]):
 
 @pytest.fixture(scope="module")
 def mail_server() -> dovecot.Dovecot:
-    return dovecot.shared(dovecot.FULL)
+    """With a message for whoever adds the account of the page."""
+    server = dovecot.shared(dovecot.FULL)
+    server.deliver("support@example.com", b"Subject: Your invoice\r\n\r\nIt is attached.\r\n")
+    return server
 
 
 @pytest.fixture(scope="module")
 def player(tmp_path_factory: pytest.TempPathFactory, mail_server: dovecot.Dovecot) -> Iterator[Player]:
+    """One for all pages that may come in any order."""
+    with reading(tmp_path_factory.mktemp("reader"), mail_server) as found:
+        yield found
+
+
+@contextmanager
+def reading(folder: Path, mail_server: dovecot.Dovecot) -> Iterator[Player]:
     need("curl")
-    folder = tmp_path_factory.mktemp("reader")
     ca = TestCA(folder)
     login = AnyLogin(("", ""))
     with (
@@ -62,8 +73,19 @@ def player(tmp_path_factory: pytest.TempPathFactory, mail_server: dovecot.Doveco
         yield Player(daemon, folder, sink.port, mail_server.imap)
 
 
-@pytest.mark.parametrize("page", RUN, ids=name_of)
+def test_the_first_steps_work_on_a_new_relay(tmp_path: Path, mail_server: dovecot.Dovecot) -> None:
+    """In their order: once there is a real SMTP config, the sandbox gets nothing more."""
+    with reading(tmp_path, mail_server) as player:
+        for page in FIRST:
+            follow(player, page)
+
+
+@pytest.mark.parametrize("page", [one for one in RUN if one not in FIRST], ids=name_of)
 def test_its_commands_work(player: Player, page: Path) -> None:
+    follow(player, page)
+
+
+def follow(player: Player, page: Path) -> None:
     player.begin()
     for block in blocks(page):
         if block.is_run and block.language not in PROXIES:

@@ -64,6 +64,8 @@ def test_every_setting_and_make_target_exists(doc: Path) -> None:
         "EMAIL",
         "ACCOUNT",
         "NAME",
+        "FOLDER",
+        "MESSAGE",
     }
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
