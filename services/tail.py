@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from models.database import marks, row, rows
@@ -64,8 +65,9 @@ class _Source:
 
     def __init__(self, sql: str, table: str, column: str, since: int | None) -> None:
         self._sql = sql
-        self._seen: dict[int, int] = {}  # above the floor → when
-        self.floor = _last_id(table) if since is None else _first_id(table, column, since) - 1
+        self._seen: dict[int, int] = {}  # above the floor → when it was first seen; 0: long ago
+        self._past = _last_id(table)
+        self.floor = self._past if since is None else _first_id(table, column, since) - 1
 
     def read(self) -> tuple[list[_Row], bool]:
         """What was not told yet, and whether there may be more."""
@@ -73,7 +75,7 @@ class _Source:
         return [one for one in found if one.id not in self._seen], len(found) == BATCH
 
     def told(self, those: Sequence[_Row], now: int) -> None:
-        self._seen.update((one.id, min(one.at, now)) for one in those)
+        self._seen.update((one.id, now if one.id > self._past else 0) for one in those)
         for one in sorted(self._seen):
             if one != self.floor + 1 and self._seen[one] > now - PATIENCE:
                 break
@@ -95,13 +97,21 @@ class Tail:
     def read(self, now: int) -> tuple[list[dict[str, Any]], bool]:
         """Lines in the order of their time, and whether more are there already."""
         read = [source.read() for source in self._sources]
-        # Where a table has more to come, the others wait for it, so that the times stay in order.
-        horizons = [found[-1].at for found, more in read if more and found]
-        taken = [[one for one in found if not horizons or one.at <= min(horizons)] for found, _ in read]
-        for source, those in zip(self._sources, taken, strict=True):
-            source.told(those, now)
+        # Where a table has more to come, the others wait for it, so that the times stay in order. What is left
+        # for later is always a table's end: a row left out between others would pass for one that never came.
+        behind = min(
+            (found for found, more in read if more and found), key=lambda found: found[-1].at, default=None
+        )
+        taken = [
+            found if behind is None or found is behind
+            else list(takewhile(lambda one: one.at <= behind[-1].at, found))
+            for found, _ in read
+        ]  # fmt: skip
         lines = sorted((one for those in taken for one in those), key=lambda one: one.at)
-        return _described(self._wanted, lines), any(more for _, more in read)
+        told = _described(self._wanted, lines)
+        for source, those in zip(self._sources, taken, strict=True):  # last: what fails before is read again
+            source.told(those, now)
+        return told, any(bool(found) and more for found, more in read)
 
 
 def _described(wanted: Wanted, lines: list[_Row]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("unknown", "unknown", "group", "List, resend or settle unknown emails, such as a restore holds."),
         Entry("tail", "tail", "tail", "Follow what happens to mail, a line an event, newest last; Ctrl-C ends it."),
         Entry("queue", "queue", "group", "Tell how the queue stands; pause or resume all delivery."),
-        Entry("templates", "templates", "group", "List, show, save, preview and try out stored templates."),
+        Entry("templates", "templates", "group", "Save, show, preview, try out and delete stored templates."),
         Entry("suppressions", "suppressions", "group", "Look after the addresses that get no mail."),
         Entry("sandbox", "sandbox", "group", "Read the mail that the sandbox caught, or delete it."),
     ),

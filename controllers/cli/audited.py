@@ -34,6 +34,8 @@ CHANGES = {
     "suppressions import": ("import_suppressions", ""),
     "sandbox clear": ("clear_sandbox", ""),
     "templates save": ("save_template", "template"),
+    "templates restore": ("restore_template_version", "template"),
+    "templates delete": ("delete_template", "template"),
     "keys create": ("create_key", "key"),
     "keys revoke": ("revoke_key", "key"),
     "keys rotate": ("rotate_passwords", ""),

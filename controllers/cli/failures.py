@@ -15,10 +15,10 @@ _ABSENT = {
     "no email": "emails list",
     "no SMTP config": "configs list",
     "no sandbox message": "sandbox list",
-    "no key": "keys list",
     "no API key": "keys list",
     "no user": "users list",
     "no account": "accounts list",
+    "no template": "templates list",
     "not suppressed": "suppressions list",
 }
 _ADVICE = {

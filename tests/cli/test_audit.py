@@ -20,7 +20,7 @@ LOOKS = {
     "emails list", "emails show", "emails why", "emails events", "emails raw", "unknown list", "queue", "queue show",
     "configs list", "configs show", "configs test", "accounts list", "accounts test", "accounts sync", "keys list",
     "users list", "suppressions list", "suppressions export", "sandbox list", "sandbox show", "sandbox raw",
-    "audit list", "templates list", "templates show", "templates preview", "templates test",
+    "audit list", "templates list", "templates versions", "templates show", "templates preview", "templates test",
 }  # fmt: skip
 
 

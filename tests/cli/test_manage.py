@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from services import sandbox
@@ -101,6 +103,21 @@ def test_settings_are_shown_without_their_secrets(run: CommandLine) -> None:
     assert all(run.env[name] not in shown.out for name in ("API_KEY", "SECRET_KEY", "CREDENTIALS_KEY"))
     assert "PORT" not in run("settings", "--changed").out.split()
     assert not run.data_dir.joinpath("mailferry.db").exists(), "they are told without a database"
+
+
+def test_a_template_goes_back_to_a_version_and_away(run: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "hello.html"
+    for said in ("<p>First</p>", "<p>Second</p>"):
+        file.write_text(said)
+        assert run("templates", "save", str(file), "--subject", "Hi").status == 0
+    assert [one["version"] for one in run("templates", "versions", "hello", "--json").json] == [2, 1]
+    assert run("templates", "restore", "hello", "1", "--json").json == {"name": "hello", "version": 3}
+    assert "First" in run("templates", "show", "hello", "--part", "html").out
+    assert run("templates", "delete", "hello").status == 2
+    assert run("templates", "delete", "hello", "--yes").status == 0
+    assert "templates list" in run("templates", "show", "hello").err
+    told = [one["action"] for one in run("audit", "list", "--json").json]
+    assert told == ["delete_template", "restore_template_version", "save_template", "save_template"]
 
 
 def test_a_locked_user_is_unlocked(run: CommandLine) -> None:

@@ -62,6 +62,12 @@ def attempt(email_id: int, outcome: str, at: int, attempt_id: int | None = None)
     ))  # fmt: skip
 
 
+def mail_event(email_id: int, at: int) -> None:
+    write(lambda: execute(
+        "INSERT INTO events (email_id, at, type, detail) VALUES (?, ?, 'bounced', '')", email_id, at
+    ))  # fmt: skip
+
+
 def test_it_begins_now_and_since_begins_earlier(mail: CommandLine) -> None:
     assert lines(mail) == []
     told = lines(mail, "--since", "1h")
@@ -105,6 +111,22 @@ def test_a_long_past_comes_in_batches_and_in_order(
     mail("emails", "cancel", "1")
     told = lines(mail, "--since", "1h")
     assert len(told) == 43 and [one["at"] for one in told] == sorted(one["at"] for one in told)
+
+
+def test_none_is_lost_where_times_do_not_follow_the_ids(
+    mail: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deliveries end at one time and are recorded at another."""
+    monkeypatch.setattr(tails, "BATCH", 3)
+    began = now_ms() - HOUR // 2
+    for number in range(30):
+        attempt(2, "retry", began + (number * 7919) % 1_000)
+        mail_event(1, began + (number * 104_729) % 1_000)
+    told = lines(mail, "--since", "1h")
+    assert len(told) == 62
+    assert (
+        sum(one["type"] == "deferred" for one in told) == sum(one["type"] == "bounced" for one in told) == 30
+    )
 
 
 def test_an_id_that_is_committed_late_is_told_and_one_that_never_is_waited_for_no_longer(
