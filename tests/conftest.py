@@ -21,7 +21,7 @@ LONG = "MAILFERRY_TEST_LONG"  # set where --long is given, for what is decided b
 # else would prove the same once more.
 ON_BOTH = (
     "tests/storage/", "tests/queue/", "tests/accounts/test_credentials.py", "tests/accounts/test_oauth.py",
-    "tests/cli/test_doctor.py", "tests/cli/test_keys.py", "tests/cli/test_postgresql.py",
+    "tests/cli/test_doctor.py", "tests/cli/test_keys.py", "tests/cli/test_postgresql.py", "tests/cli/test_tail.py",
     "tests/composing/test_drafts.py", "tests/composing/test_sent_copies.py", "tests/delivery/test_accepting.py",
     "tests/delivery/test_claims.py", "tests/delivery/test_delivered.py", "tests/delivery/test_failover.py",
     "tests/delivery/test_readiness.py", "tests/delivery/test_routing.py", "tests/delivery/test_suppressed.py",
