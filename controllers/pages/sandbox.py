@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Response, request, url_for
 
+from controllers.pages.forms import whole_number
 from controllers.pages.frame import Done, Visit, action, page, render
 from services import sandbox
 from services.roles import Role
@@ -18,8 +19,7 @@ MAIL_POLICY = (
 
 @page("/sandbox")
 def sandbox_mails(visit: Visit) -> Response:
-    text = request.args.get("before", "")
-    before = int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+    before = whole_number(request.args.get("before", ""))
     mails = sandbox.messages(PAGE_SIZE, before)
     older = mails[-1]["id"] if len(mails) == PAGE_SIZE else None
     return render(

@@ -213,7 +213,7 @@ def test_pages_carry_security_headers_and_load_nothing_from_elsewhere(
     assert not re.search(r"<script(?![^>]*src=)", text)
     assert " style=" not in text
     for link in re.findall(r'(?:src|href)="(/[^"]+)"', text):
-        assert client.get(link).status_code == 200, link
+        assert client.get(link, follow_redirects=True).status_code == 200, link
 
 
 def test_api_answers_carry_security_headers(client: FlaskClient) -> None:
