@@ -13,6 +13,8 @@ let timer = null;
 let running = false;
 let last = 0;
 let cost = 0;
+let tag = null; // of what was drawn last, where the server gives one
+let skipped = false; // something was left as it was: it is wanted again
 let source = null;
 let polling = null;
 let pressed = false;
@@ -61,7 +63,7 @@ function signedOut() {
   say("You are signed out. What is shown here may be old.", true);
 }
 
-// The answer's text, or null when there is none: then the page says why.
+// The answer's text, "" when nothing is new, or null when there is none: then the page says why.
 async function ask(path, headers = {}) {
   const answer = await fetch(path, { headers }).catch(() => null);
   if (answer?.redirected && new URL(answer.url).pathname === "/login") {
@@ -70,7 +72,10 @@ async function ask(path, headers = {}) {
   }
   const away = answer === null || answer.status >= 500;
   say(away ? "The server does not answer. What is shown here may be old; it is tried again by itself." : "");
-  return answer?.ok && !answer.redirected ? answer.text().catch(() => null) : null;
+  if (answer?.status === 304) return "";
+  if (!answer?.ok || answer.redirected) return null;
+  tag = path === location.href ? answer.headers.get("ETag") : tag;
+  return answer.text().catch(() => null);
 }
 
 async function refresh() {
@@ -79,21 +84,23 @@ async function refresh() {
   const topics = due;
   due = new Set();
   const began = performance.now();
-  const text = await ask(location.href, { "X-Live": "1" });
+  const text = await ask(location.href, { "X-Live": "1", ...(tag && !skipped ? { "If-None-Match": tag } : {}) });
   last = performance.now();
   cost = last - began;
   running = false;
   if (text === null) topics.forEach((one) => due.add(one)); // the next beat or mark tries again
-  else draw(text, topics);
+  else if (text) draw(text, topics);
   if (text !== null && due.size) later([]);
 }
 
 function draw(text, topics) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
   const news = parts(fresh);
+  skipped = false;
   parts(document).forEach((part, index) => {
     const other = part.id ? fresh.getElementById(part.id) : news[index];
-    if (!other || !isDue(part, topics) || part.drawn === other.innerHTML || busy(part)) return;
+    if (!other || part.drawn === other.innerHTML) return;
+    if (!isDue(part, topics) || busy(part)) { skipped = true; return; }
     part.drawn = other.innerHTML;
     exchange(part, other);
     told(part);

@@ -126,6 +126,16 @@ def streamed(template: str, **values: Any) -> Response:
     return response
 
 
+def drawn(template: str, **values: Any) -> Markup:
+    """Part of a page."""
+    return Markup(render_template(template, **_around(), **values))  # noqa: S704 - a template's own
+
+
+def fragment(html: Markup) -> Response:
+    """What a page exchanges in itself: static/live.js."""
+    return _page(html, 200)
+
+
 def _page(html: Any, status: int) -> Response:
     return Response(html, status, headers={"Content-Security-Policy": PAGE_POLICY})
 
