@@ -66,7 +66,8 @@ node: $(VENV)/node/package.json
 
 # Prints the table of docs/performance.md.
 soak: $(VENV)/.installed-dev tools
-	$(BIN)/python -m pytest tests/faults --long -n auto --dist worksteal
+	$(BIN)/python -m pytest tests/faults tests/e2e tests/composing/test_killed.py tests/http/test_bad_bodies.py --long \
+		-n auto --dist worksteal
 	$(BIN)/python -m tests.faults.soak --minutes $(SOAK_MINUTES)
 
 # Small and quick: make bench BENCH_ARGS=--quick

@@ -168,7 +168,9 @@ class Settings:
         whole(1, 64), "2", "processes; each serves and delivers; as many as cores, up to 4"
     )
     web_threads: int = setting(
-        whole(1, 512), "8", "request threads per process, for all but single posts, which need none"
+        whole(1, 512),
+        "8",
+        "request threads per process; as many more ask mail servers, and single posts need none",
     )
     drain_seconds: int = setting(whole(1, 600), "25", "how long a stop waits for mail that is on the wire")
     lease_seconds: int = setting(whole(2, 3600), "60", "silence after which a process counts as stuck")

@@ -64,6 +64,7 @@ accesslog = None
 logger_class = "utils.gunicorn_log.GunicornLog"
 
 QUICK = (b"POST /api/emails HTTP/1.1\r\n",)
+SLOW = (b'"template"',)  # emails that are first to be made: compiling and rendering may take long
 SWITCH_SECONDS = (
     0.001  # after which a request that computes has to let delivery go on; Python's default is 5 ms
 )
@@ -141,13 +142,16 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """In each worker, after the fork: deliver until it is told to stop."""
+    from controllers.operation import outward
     from models.database import database
 
     sys.setswitchinterval(SWITCH_SECONDS)
-    relay: Relay = worker.app.wsgi().extensions["mailferry"]
+    app = worker.app.wsgi()
+    relay: Relay = app.extensions["mailferry"]
+    worker.outward = outward(app)
     gc.freeze()  # what is there now stays: a full collection goes through all of it, 20 ms in which nothing else runs
     if not database.shared:  # a server far away, or gone, must not make the loop wait
-        worker.quick = QUICK
+        worker.quick, worker.slow = QUICK, SLOW
     engine = Engine(relay, workers=settings.queue_workers, lease_seconds=settings.lease_seconds)
     relay.stopping = lambda: not worker.alive
     engine.on_lost = lambda: os.kill(os.getpid(), signal.SIGTERM)

@@ -32,6 +32,7 @@ from controllers import (
     smtp_configs,
     suppressions,
     sync,
+    templates,
     uploads,
 )  # fmt: skip
 from controllers.access import check_all_declared, deny_undeclared
@@ -41,7 +42,7 @@ from services.relay import Relay
 BLUEPRINTS = (
     service.bp, emails.bp, email_actions.bp, batch.bp, smtp_configs.bp, smtp_config_actions.bp, queue.bp, sandbox.bp,
     keys.bp, accounts.bp, credentials.bp, sync.bp, folders.bp, messages.bp, attachments.bp, composing.bp, drafts.bp,
-    uploads.bp, suppressions.bp, pages.bp,
+    uploads.bp, suppressions.bp, templates.bp, pages.bp,
 )  # fmt: skip
 
 

@@ -100,7 +100,7 @@ def delete(call: Call, account_id: str) -> tuple[None, int]:
 
 @operation(bp, "POST", "/api/accounts/<key:account_id>/test", Operation(
     "test_account", "Connect, log in and list folders; also try its SMTP server", TAG, Scope.SEND,
-    {200: ("It works", says.ACCOUNT_TEST)}, group="accounts", of_user=True, body=AccountTestBody,
+    {200: ("It works", says.ACCOUNT_TEST)}, group="accounts", of_user=True, outward=True, body=AccountTestBody,
     example={"password": "account_password", "timeout": 30}, body_optional=True,
 ))  # fmt: skip
 def test(call: Call, account_id: str) -> tuple[dict[str, Any], int]:

@@ -53,7 +53,7 @@ def _send(call: Call) -> Response:
             body.composition(),
             body.files(),
             call.now,
-            key_of(call.request, "compose", value),
+            key_of(call.request, f"compose of {call.who.user}", value),
         )
     return sent(answer)
 
@@ -69,6 +69,7 @@ for _path, _name, _says in (
     operation(bp, "POST", _path, Operation(
         _name, "Send mail from an account, now or later", TAG, Scope.SEND, SENT, group="compose", of_user=True,
         body=SendBody, example=EXAMPLE, errors=(404, 409, 422, 502, 507), large=True, raw_body=True, headers=HEADERS,
+        outward=True,
         description=_says, sets=("Location", "Idempotent-Replayed"), examples=EXAMPLES,
     ))(_send)  # fmt: skip
 

@@ -38,7 +38,7 @@ for _path, _name, _says in (
 ):  # fmt: skip
     operation(bp, "POST", _path, Operation(
         _name, "Save a draft", TAG, Scope.SEND, {201: ("The draft", says.DRAFT)}, group="accounts", of_user=True,
-        body=DraftBody, example=EXAMPLE, errors=(404, 502, 507), large=True,
+        body=DraftBody, example=EXAMPLE, errors=(404, 502, 507), large=True, outward=True,
         description=_says, sets=("Location",),
     ))(_save)  # fmt: skip
 
@@ -64,7 +64,7 @@ def detail(call: Call, draft_id: str) -> dict[str, Any]:
 @operation(bp, "PUT", _ONE, Operation(
     "update_draft", "Change some of a draft", TAG, Scope.SEND, {200: ("The draft", says.DRAFT)}, group="accounts",
     of_user=True, body=DraftChangesBody, example={"subject": "Updated Subject", "textBody": "Updated body"},
-    errors=(502, 507), large=True,
+    errors=(502, 507), large=True, outward=True,
 ))  # fmt: skip
 def update(call: Call, draft_id: str) -> dict[str, Any]:
     """Only the fields that are given change; null empties one. `attachmentIds` and `attachments` together are the
@@ -93,7 +93,7 @@ def send(call: Call, draft_id: str) -> Response:
     """It is checked only now. A 409 means that somebody sent or changed it meanwhile."""
     value = read_json(call.request) if has_body(call.request) else {}
     body = checked(value, SendDraftBody)
-    key = key_of(call.request, f"drafts/{draft_id}/send", value)
+    key = key_of(call.request, f"drafts/{draft_id}/send of {call.who.user}", value)
     with spoken(uploaded=0):
         answer = outgoing.send_draft(
             call.relay, call.who, draft_id, body.model_dump(exclude_unset=True), call.now, key

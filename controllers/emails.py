@@ -15,6 +15,7 @@ from controllers.schemas.emails import EmailBody, SearchQuery, StatusQuery
 from services import accept, reading, search, timeline, why
 from services.errors import FieldError, InvalidInputError
 from services.principal import Scope
+from services.templates import finding
 from utils.clock import now_ms
 
 bp = APIBlueprint("emails", __name__)
@@ -81,7 +82,8 @@ def found(call: Call) -> Response:
     `Link` header.
     """
     query: SearchQuery = call.query
-    page = search.search(call.who.visible_tenant, query.filters(), query.limit, query.cursor)
+    template_id = finding.id_of(call.who.tenant, query.template) if query.template else None
+    page = search.search(call.who.visible_tenant, query.filters(template_id), query.limit, query.cursor)
     response = answered({"emails": page.items, "next_cursor": page.next_cursor})
     if page.next_cursor is not None:
         response.headers["Link"] = next_link({"cursor": page.next_cursor})

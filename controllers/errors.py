@@ -10,7 +10,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from services import health_checks, outage
-from services.errors import FieldError, RateLimitedError, ServiceError, StorageFullError
+from services.errors import BusyError, FieldError, RateLimitedError, ServiceError, StorageFullError
 from utils.clock import SECOND, now_ms
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ def of_service(error: ServiceError) -> Response:
     if isinstance(error, RateLimitedError):
         response.headers["Retry-After"] = str(error.retry_after)
         rate_headers(response, error.limit, 0, error.reset)
+    if isinstance(error, BusyError):
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 

@@ -49,7 +49,7 @@ def found(call: Call, account_id: str) -> Response:
 
 @operation(bp, "GET", "/api/<key:account_id>/messages/<id:message_id>", Operation(
     "get_message", "One message: its text, safe html, headers and attachments", TAG, Scope.READ,
-    {200: ("The message", says.MESSAGE_DETAIL)}, group="accounts", of_user=True, query=DetailQuery,
+    {200: ("The message", says.MESSAGE_DETAIL)}, group="accounts", of_user=True, query=DetailQuery, outward=True,
 ))  # fmt: skip
 def one(call: Call, account_id: str, message_id: int) -> dict[str, Any]:
     """`bodyHtml` has no scripts, forms or trackers. Images from elsewhere are left out, unless `remoteImages=true`
@@ -63,7 +63,7 @@ def one(call: Call, account_id: str, message_id: int) -> dict[str, Any]:
 @operation(bp, "PATCH", "/api/<key:account_id>/messages/<id:message_id>", Operation(
     "change_message", "Mark, label or move a message: on its server first, then here", TAG, Scope.SEND,
     {200: ("As it is now", says.MESSAGE_DETAIL)}, group="accounts", of_user=True, body=MessageChanges,
-    example={"isRead": True, "labels": ["invoices"]}, errors=(409, 502),
+    example={"isRead": True, "labels": ["invoices"]}, errors=(409, 502, 503), outward=True,
 ))  # fmt: skip
 def change(call: Call, account_id: str, message_id: int) -> dict[str, Any]:
     """It is done on the account's server first. A 502 means that the server did not, and that nothing changed. POP3
@@ -71,12 +71,12 @@ def change(call: Call, account_id: str, message_id: int) -> dict[str, Any]:
     """
     account = accounts.find(call.who, account_id)
     changes.change(call.relay, account.id, message_id, changes.Changes(**call.body.given()), call.now)
-    return detail.detail(call.relay, account.id, message_id, call.now)
+    return detail.detail(call.relay, account.id, message_id, call.now, moving=True)
 
 
 @operation(bp, "DELETE", "/api/<key:account_id>/messages/<id:message_id>", Operation(
     "delete_message", "Move a message to the trash; from there, delete it for good", TAG, Scope.SEND,
-    {204: ("Done", None)}, group="accounts", of_user=True, errors=(409, 502),
+    {204: ("Done", None)}, group="accounts", of_user=True, errors=(409, 502, 503), outward=True,
 ))  # fmt: skip
 def delete(call: Call, account_id: str, message_id: int) -> tuple[None, int]:
     """It is done on the account's server first."""

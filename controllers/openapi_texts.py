@@ -33,6 +33,7 @@ under the limits of each. It also syncs mail accounts over IMAP and POP3, and se
 TAGS = {
     "Emails": "Hand over mail, and ask what became of it. An email goes `queued`, `sending`, `sent`; or it waits "
     "(`scheduled`, `retry`), or ends as `failed`, `cancelled`, or `unknown`, where only the server can know.",
+    "Templates": "What emails say, stored once, with versions; posts then bring only the variables.",
     "SMTP configs": "The accounts that mail is sent through: their limits, how much of them is used, what holds them.",
     "Queue": "The queue as a whole: how much waits, since when, and why.",
     "Suppressions": "Addresses that get no mail: they bounced, complained, or asked.",
@@ -93,6 +94,7 @@ PATHS: dict[str, tuple[str, dict[str, Any]]] = {
     "credential_id": ("The credential's id: of your choice", _KEY),
     "draft_id": ("The draft's id", _KEY),
     "task_id": ("The task's id", _KEY),
+    "template": ("The template's name or id", _KEY),
 }  # fmt: skip
 
 HEADERS: dict[str, dict[str, Any]] = {

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from urllib.parse import urlencode
 
 from apiflask import APIBlueprint
-from flask import Request, Response, current_app, request
+from flask import Flask, Request, Response, current_app, request
 from pydantic import BaseModel
 from werkzeug.datastructures import Headers
 
@@ -48,6 +49,7 @@ class Operation:
     group: str = "read"
     service_only: bool = False
     of_user: bool = False  # about what one user of a tenant owns: who speaks for none gets a 401
+    outward: bool = False  # asks somebody else's server, which may take minutes
     by_link: bool = False  # a signature in the query does for a credential; the handler checks it
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
@@ -105,6 +107,16 @@ def operation(bp: APIBlueprint, method: str, rule: str, about: Operation) -> Cal
         return handler
 
     return wrap
+
+
+def outward(app: Flask) -> re.Pattern[str]:
+    """Matches `METHOD path` of the operations that ask somebody else's server, below whatever prefix."""
+    rules = [
+        f"(?:{'|'.join(sorted(rule.methods or ()))}) .*{re.sub('<[^>]*>', '[^/]*', rule.rule)}"
+        for rule in app.url_map.iter_rules()
+        if getattr(getattr(app.view_functions[rule.endpoint], "operation", None), "outward", False)
+    ]
+    return re.compile("|".join(rules), re.DOTALL)
 
 
 class Answer(Response):

@@ -18,8 +18,8 @@ TAG = "SMTP configs"
 
 @operation(bp, "POST", "/api/smtp-configs/<id:config_id>/test", Operation(
     "test_smtp_config", "Connect, agree on TLS, log in, and tell each step", TAG, Scope.ADMIN,
-    {200: ("What happened; `ok` is false when a step failed", says.CONFIG_TEST)}, group="test", body=TestBody,
-    example={"send_to": "you@example.com"}, body_optional=True,
+    {200: ("What happened; `ok` is false when a step failed", says.CONFIG_TEST)}, group="test", outward=True,
+    body=TestBody, example={"send_to": "you@example.com"}, body_optional=True,
 ))  # fmt: skip
 def test(call: Call, config_id: int) -> dict[str, Any]:
     config = configs.find(call.who, config_id)

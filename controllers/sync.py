@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 from controllers.operation import Call, Operation, operation
 from controllers.schemas import mail_answers as says
 from controllers.schemas.sync import QuarantinedQuery, SyncBody, SyncQuery
+from services.composing import task_view as composed
 from services.principal import Scope
 from services.sync import quarantine, tasks
 from services.sync.run import Wish
@@ -30,10 +31,12 @@ def start(call: Call, account_id: str) -> tuple[dict[str, Any], int]:
 
 
 @operation(bp, "GET", "/api/sync/task/<key:task_id>", Operation(
-    "get_sync_task", "How far a sync is", TAG, Scope.READ, {200: ("The task", says.SYNC_TASK)}, group="accounts",
-    of_user=True,
+    "get_sync_task", "How far a sync is, or mail that was composed", TAG, Scope.READ,
+    {200: ("The task", says.SYNC_TASK)}, group="accounts", of_user=True,
 ))  # fmt: skip
 def task(call: Call, task_id: str) -> dict[str, Any]:
+    if composed.is_of_email(task_id):
+        return composed.view(call.who, task_id)
     return view(tasks.find(call.who, task_id))
 
 

@@ -16,6 +16,7 @@ from models.inbox import Folder, Letter, Message, Part, Quarantined, ThreadKey
 from models.people import AuditEntry, BrowserSession, User
 from models.service import ApiKey, Instance, Leader, Minute, SandboxMessage, Switch, Total
 from models.smtp_config import Health, Lane, Route, Slot, SmtpConfig, Usage
+from models.template import Template, TemplateVersion
 from utils.clock import keep_to, monotonic
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ TABLES: tuple[type[Table], ...] = (
     Credential, Account, SyncTask, Folder, Letter, ThreadKey, Message, Part, Quarantined,
     Draft, Upload, SentCopy, Suppression,
     User, BrowserSession, AuditEntry,
+    Template, TemplateVersion,
 )  # fmt: skip
 
 

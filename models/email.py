@@ -92,6 +92,8 @@ class Email(Table):
     finished_at = BigIntegerField(null=True)
     has_content = BooleanField(default=True)
     error_message = TextField(null=True)
+    template_id = IntegerField(null=True)  # what it was made of
+    template_version = IntegerField(null=True)
 
     class Meta:
         table_name = "emails"
@@ -119,6 +121,7 @@ Email.add_index(
     where=(Email.finished_at.is_null(False) & ~Email.has_content),
     name="emails_purged",
 )
+Email.add_index(Email.template_id, Email.id, where=Email.template_id.is_null(False), name="emails_template")
 
 
 class Content(Table):

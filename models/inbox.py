@@ -33,6 +33,8 @@ class Folder(Table):
     role_by_user = BooleanField(default=False)
     is_selectable = BooleanField(default=True)
     mailbox_id = TextField(null=True)  # OBJECTID, RFC 8474
+    label = TextField(null=True)  # at Gmail: the label whose messages it shows. It is not synced itself
+    is_all_mail = BooleanField(default=False)  # at Gmail: where the messages of the labels are
     uidvalidity = BigIntegerField(null=True)
     uidnext_done = BigIntegerField(default=1)  # all new mail below it is here
     modseq_done = BigIntegerField(default=0)  # all changes up to it are here
@@ -65,6 +67,12 @@ class Message(Table):
     flags = JSONField(default=list)  # as the server has them, sorted, without \\Recent
     is_read = BooleanField(default=False)
     is_starred = BooleanField(default=False)
+    labels = JSONField(
+        null=True
+    )  # Gmail's, sorted; its own begin with a backslash. None: the server has none
+    view_of = IntegerField(
+        null=True
+    )  # the message that this row shows under a label; its flags and UID are the same
     modseq = BigIntegerField(default=0)
     gone_at = BigIntegerField(
         null=True
@@ -90,9 +98,11 @@ Message.add_index(
     where=(Message.gone_at.is_null() & ~Message.is_read), name="messages_unread",
 )  # fmt: skip
 Message.add_index(
-    Message.letter_id, Message.received_at, Message.id, Message.folder_id, Message.gone_at, name="messages_letter"
+    Message.letter_id, Message.received_at, Message.id, Message.folder_id, Message.gone_at, Message.view_of,
+    name="messages_letter",
 )  # fmt: skip
 Message.add_index(Message.account_id, where=Message.gone_at.is_null(False), name="messages_gone")
+Message.add_index(Message.view_of, where=Message.view_of.is_null(False), name="messages_views")
 
 
 class Letter(Table):

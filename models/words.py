@@ -62,8 +62,9 @@ _SQLITE = (
 
 
 _TEXT = f"subject || ' ' || people || ' ' || left(coalesce(text, ''), {INDEXED})"
+# Cut once more: a syllable of Hangul becomes three letters. Of so many, of 4 bytes, a tsvector takes 800 KB at most.
 _PLAIN = (
-    f"translate(regexp_replace(normalize({_TEXT}, NFD), '{_MARKS}', '', 'g'),"
+    f"translate(left(regexp_replace(normalize({_TEXT}, NFD), '{_MARKS}', '', 'g'), {INDEXED}),"
     f" {_BETWEEN_QUOTED}, '{' ' * len(_BETWEEN)}')"
 )
 _POSTGRES = (

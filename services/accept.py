@@ -27,6 +27,8 @@ from services.routing import lane_for
 from services.submission import Checked, NewEmail, Placed, check
 from services.suppression_filter import filter_
 from services.suppressions import Entry
+from services.templates.finding import Shelf
+from services.templates.sending import filled
 from utils.clock import DAY, iso, politely
 from utils.machine import FreeSpace
 
@@ -78,6 +80,8 @@ def submit(
     if before is not None:
         return before
     check_disk(relay)
+    if email.template is not None:
+        email = filled(email, Shelf(relay.templates, who.tenant))
     checked = check(relay, email, now)
 
     def answer(outcomes: list[_Stored | InvalidInputError]) -> Answer:
@@ -100,7 +104,8 @@ def submit_batch(
     if before is not None:
         return before
     check_disk(relay)
-    items = [_check_item(relay, email, now) for email in politely(emails, relay.delivering)]
+    shelf = Shelf(relay.templates, who.tenant)
+    items = [_check_item(relay, email, shelf, now) for email in politely(emails, relay.delivering)]
     try:
         return _store(relay, _Request(who, items, now, key, mode == "strict", _many))
     except _ItemError as exc:
@@ -263,10 +268,14 @@ def check_disk(relay: Relay) -> None:
         raise StorageFullError("the disk is nearly full: no mail is accepted until there is room again")
 
 
-def _check_item(relay: Relay, email: NewEmail | InvalidInputError, now: int) -> Checked | InvalidInputError:
+def _check_item(
+    relay: Relay, email: NewEmail | InvalidInputError, shelf: Shelf, now: int
+) -> Checked | InvalidInputError:
     if isinstance(email, InvalidInputError):
         return email
     try:
+        if email.template is not None:
+            email = filled(email, shelf)
         return check(relay, email, now)
     except InvalidInputError as exc:
         return exc

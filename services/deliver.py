@@ -64,7 +64,7 @@ def _leased(claim: Claim, email: Queued, people: list[tuple[int, str, str]]) -> 
 def connection_failed(relay: Relay, batch: list[Leased], error: SmtpError, now: int) -> None:
     """No connection: the first email's attempt tells why, and the whole batch returns to its place."""
     outcome = decide(len(batch[0].recipients), envelope=None, final=None, error=error, dot_sent=False)
-    log.warning("action=connect_failed config=%s error=%s", batch[0].config.id, outcome.summary)
+    log.warning("action=connect_failed config=%s error=%r", batch[0].config.id, outcome.summary)
     record.commit(relay.policy, [Finished(batch[0], outcome, error.stage, None, now)], None, now)
     record.give_back([one.email_id for one in batch[1:]], batch[0].lease, now)
 

@@ -90,6 +90,13 @@ class MailServerError(ServiceError):
     status, title, code = 502, "Bad gateway", "MAIL_SERVER_ERROR"
 
 
+class BusyError(ServiceError):
+    """All that may be in use at a time is: try again in `retry_after` seconds."""
+
+    status, title, code = 503, "Service unavailable", "BUSY"
+    retry_after = 2
+
+
 class UnavailableError(ServiceError):
     status, title, code = 503, "Service unavailable", "DATABASE_UNAVAILABLE"
 

@@ -44,7 +44,7 @@ def logged_in_with(
 ) -> T:
     """The same with a secret at hand. A token that its server no longer takes, though its time is not over, is renewed,
     and tried once more."""
-    endpoint = _endpoint_with(relay, account, secret)
+    endpoint = endpoint_with(relay, account, secret)
     try:
         return connect(endpoint)
     except ImapError as error:
@@ -79,7 +79,7 @@ def _token_after(relay: Relay, account: Account, refused: str | None) -> str | N
     return secret.value if secret is not None and secret.kind == "oauth2" else None
 
 
-def _endpoint_with(relay: Relay, account: Account, secret: credentials.Secret) -> Endpoint:
+def endpoint_with(relay: Relay, account: Account, secret: credentials.Secret) -> Endpoint:
     """Accounts belong to tenants: they may aim us at private addresses only where that is allowed to all."""
     return Endpoint(
         host=account.hostname,

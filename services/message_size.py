@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from utils.addresses import Address
 
 FRAME = 1_200  # our own header fields, and what holds the parts together
-_LITERAL = bytes(set(range(128)) - {ord("=")})  # what quoted-printable leaves alone
+_LITERAL = bytes({*b"\t\r\n", *range(32, 127)} - {ord("=")})  # what quoted-printable leaves alone
 
 
 def message_size(

@@ -28,6 +28,7 @@ DEFAULTS = {
     "sync": "5/minute",
     "compose": "10/minute",
     "accounts": "50/minute",
+    "downloads": "300/minute",  # a page shows many images; by links without a credential: of each account
 }
 _SPANS = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
 _MANY = 10_000  # windows; those at rest are forgotten above it
@@ -74,6 +75,10 @@ class RateLimits:
     def check_address(self, address: str, group: str, now: int) -> None:
         """The same for callers that have no credential yet."""
         self._count(self._groups[group], f"address:{neighbourhood(address)}", group, now)
+
+    def check_link(self, account_id: str, group: str, now: int) -> None:
+        """The same for links that need none: whoever has them, they are of this account."""
+        self._count(self._groups[group], f"account:{account_id}", group, now)
 
     def _count(self, rate: Rate, identity: str, group: str, now: int) -> Room:
         """Without a lock: threads that meet exactly at the limit may each take its last place, which is no harm."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.database import rows
+from models.database import row, rows
 from models.email import Attempt, Content, Email, Recipient, State
 from models.smtp_config import Route, SmtpConfig
 from services import compose
@@ -87,6 +87,7 @@ def _facts(email: Email, config: SmtpConfig | None) -> dict[str, Any]:
         "size": email.size,
         "tags": email.tags or [],
         "metadata": email.metadata,
+        "template": _template(email),
         "on_unknown": email.on_unknown,
         "has_content": email.has_content,
         "send_at": iso(email.available_at) if email.state == State.SCHEDULED else None,
@@ -98,6 +99,14 @@ def _facts(email: Email, config: SmtpConfig | None) -> dict[str, Any]:
         "finished_at": iso_or_none(email.finished_at),
         "error_message": email.error_message,
     }
+
+
+def _template(email: Email) -> dict[str, Any] | None:
+    """What it was made of; its name, as long as it is there."""
+    if email.template_id is None:
+        return None
+    found = row("SELECT name FROM templates WHERE id = ?", email.template_id)
+    return {"id": email.template_id, "name": found[0] if found else None, "version": email.template_version}
 
 
 def _config(email: Email) -> SmtpConfig | None:

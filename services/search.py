@@ -35,6 +35,7 @@ class Filters:
     until: int | None = None
     smtp_config_id: int | None = None  # pinned to it
     ids: list[int] | None = None
+    template_id: int | None = None  # made of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,8 @@ def _on_email(tenant: str | None, filters: Filters) -> Terms:
         terms.append(("e.state || '' = ?" if common else "e.state = ?", [filters.status]))
     if filters.smtp_config_id is not None:
         terms.append(("e.smtp_config_id = ?", [filters.smtp_config_id]))
+    if filters.template_id is not None:
+        terms.append(("e.template_id = ?", [filters.template_id]))
     if filters.ids is not None:
         terms.append((f"e.id IN ({marks(len(filters.ids))})", list(filters.ids)))
     if filters.since is not None:

@@ -23,6 +23,8 @@ from utils.mime import Attachment, HeaderError, check_content_id, check_header
 MAX_RECIPIENTS = 1_000
 LATEST_SEND = 366 * DAY
 
+_MADE_OF_NONE = (None, None)
+
 T = TypeVar("T")
 
 
@@ -49,6 +51,18 @@ class NewEmail:
     metadata: dict[str, Any] | None = None
     on_unknown: str = "resend"
     max_retries: int | None = None
+    template: TemplateUse | None = None  # what it is still to be made of
+    made_of: tuple[int, int] | None = None  # the template and version that it was made of
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateUse:
+    """`given`: which of subject, html and text the email brings itself; they stay as they are."""
+
+    reference: str | int  # name or id
+    version: int | None = None  # None: the one in force
+    variables: dict[str, Any] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +121,8 @@ def insert(emails: Sequence[Placed]) -> list[int]:
     run_values(
         'INSERT INTO emails (id, tenant, "user", state, priority, available_at, sort_at, lane_id, smtp_config_id,'
         " subject, sender, sender_name, message_id, size, recipient_count, tags, metadata, on_unknown, max_retries,"
-        " expires_at, retry_count, lost_count, due_at, created_at, updated_at, has_content) VALUES {}",
+        " expires_at, retry_count, lost_count, due_at, created_at, updated_at, has_content, template_id,"
+        " template_version) VALUES {}",
         [_email_row(email_id, one) for email_id, one in zip(ids, emails, strict=True)],
     )
     contents, recipients, tags, events = [], [], [], []
@@ -144,6 +159,7 @@ def _email_row(email_id: int, placed: Placed) -> tuple[Any, ...]:
         checked.size, len(checked.recipients) - len(placed.suppressed or ()), _json(email.tags),
         _json(email.metadata), email.on_unknown,
         email.max_retries, email.expires_at, 0, 0, checked.available_at, now, now, True,
+        *(email.made_of or _MADE_OF_NONE),
     )  # fmt: skip
 
 

@@ -42,6 +42,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def processor_seconds() -> float:
+    """Time that this thread has computed; others, however busy the machine, add nothing to it."""
+    return time.thread_time()
+
+
 def politely(items: Iterable[T], others: Callable[[], bool]) -> Iterator[T]:
     """The items, with a pause now and then in which other threads go on, as long as there are `others`.
 

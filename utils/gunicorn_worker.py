@@ -7,7 +7,8 @@ has waited longest makes room. Nor does the loop stand still for up to two secon
 
 A request that waits for nothing but a commit gets no thread at all. All such requests that are there are read by the
 loop and stored by one commit, which saves the hand-over of the interpreter from thread to thread: the larger part of
-their cost.
+their cost. One that waits for somebody else's server gets a thread of another pool: a few of them, each for minutes,
+must not keep all others waiting.
 
 A new connection is left to a worker with fewer of them, as long as that takes it at once.
 """
@@ -22,8 +23,10 @@ import struct
 import time
 from contextlib import suppress
 from functools import partial
+from operator import gt
 from selectors import EVENT_READ
 from typing import Any
+from urllib.parse import unquote
 
 from gunicorn import http, util
 from gunicorn.workers.gthread import ThreadWorker
@@ -50,18 +53,20 @@ QUICK_SECONDS = 0.05  # should the loop all the same read what has not come: an 
 _LENGTHS = re.compile(rb"\r\ncontent-length:([^\r\n]*)", re.IGNORECASE)
 _LENGTH = re.compile(rb"[ \t]*(\d{1,18})[ \t]*")
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_PATH_END = re.compile("[?#]")
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
 class Inbox:
     """What has come of a request."""
 
-    __slots__ = ("_body", "_expects", "_needed", "_plain", "data", "since")
+    __slots__ = ("_body", "_chunk", "_expects", "_needed", "_plain", "data", "since")
 
     def __init__(self, data: bytes) -> None:
         self.data = bytearray()
         self.since = monotonic()
         self._body = 0  # where the body begins; 0 while the head is not whole
+        self._chunk = 0  # where the first chunk begins that is not here to its end
         self._needed = 0  # bytes of body to gather; -1 for chunks
         self._plain = False  # its length is known, and small enough to be gathered whole
         self._expects = False
@@ -88,6 +93,7 @@ class Inbox:
             head = _EXPECT.sub(b"", head)
             self.data[:end] = head
             self._body = len(head)
+        self._chunk = self._body
 
     def is_whole(self) -> bool:
         """As far as it is gathered here."""
@@ -95,8 +101,25 @@ class Inbox:
             return False
         gathered = len(self.data) - self._body
         if self._needed < 0:
-            return gathered > GATHERED or _chunks_end(self.data, self._body)
+            return gathered > GATHERED or self._chunks_end()
         return gathered >= self._needed
+
+    def _chunks_end(self) -> bool:
+        """Whether a chunked body (RFC 9112 7.1) is here to its end, or is none. What was read once is not read again:
+        it may come byte by byte."""
+        while True:
+            end = self.data.find(b"\r\n", self._chunk)
+            if end < 0:
+                return False
+            size = bytes(self.data[self._chunk : end]).partition(b";")[0].strip()
+            if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size):
+                return True  # gunicorn will say so
+            if int(size, 16) == 0:
+                return self.data.find(b"\r\n\r\n", end) >= 0  # after the trailers, if there are any
+            after = end + 2 + int(size, 16) + 2
+            if after > len(self.data):
+                return False
+            self._chunk = after
 
     def is_too_large(self) -> bool:
         return not self._body and len(self.data) > LARGEST_HEAD
@@ -105,6 +128,12 @@ class Inbox:
         """Whether it begins with one of these request lines, and is here to its end without any doubt."""
         return self._plain and bytes(self.data[:80]).startswith(lines) and self.is_whole()
 
+    def line(self) -> str:
+        """`METHOD path`, with the path as the application will see it, in whatever odd way it is written."""
+        words = bytes(self.data[: self._body]).split(maxsplit=2)[:2]
+        method, uri = (word.decode("latin-1") for word in (*words, b"", b"")[:2])
+        return f"{method} {unquote(_PATH_END.split(uri, maxsplit=1)[0], 'latin-1')}"
+
     def takes_up_expectation(self) -> bool:
         """True once, when the client waits for our word before it sends the body."""
         expects, self._expects = self._expects, False
@@ -112,9 +141,12 @@ class Inbox:
 
 
 class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type hints
-    """`quick`: the request lines, with their line ends, of requests that wait for nothing but a commit."""
+    """`quick`: the request lines, with their line ends, of requests that wait for nothing but a commit.
+    `outward`: matches `METHOD path` of those that wait for somebody else's server."""
 
     quick: tuple[bytes, ...] = ()
+    slow: tuple[bytes, ...] = ()  # what a request among them holds that takes longer all the same
+    outward: re.Pattern[str] | None = None
     shares: Shares | None = None  # with `place`, ours in it: set before the fork
     place = 0
 
@@ -122,21 +154,22 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         super().__init__(*args, **kwargs)
         self._waiting: dict[Any, Inbox] = {}  # by connection, the oldest first
         self._leaving: dict[Any, float] = {}  # connections that are closed on our side, and since when
-        self._yielded = 0.0  # since when the next connection is left to others,
-        self._counts = b""  # who had these then
+        self._yielded = 0.0  # since when the next connection is left to others
+        self._counts: tuple[int, ...] = ()  # who had how many at the last look
         self._patient_from = 0.0
         self._asked = False  # in this turn of the loop, to take a connection
         self._hub: Hub
 
     def init_process(self) -> None:
         self._hub = Hub()
+        self._outward_pool = self.get_thread_pool()
         super().init_process()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         self._tell_share()
         asked, self._asked = self._asked, False
         if not asked:
-            self._counts = b""  # whatever was left to others is taken
+            self._counts = ()  # whatever was left to others is taken
         super().wait_for_and_dispatch_events(timeout)
         self._hub.finish()
 
@@ -170,11 +203,11 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         now = monotonic()
         if now < self._patient_from:
             return False
-        counts = self.shares.counts()
-        if counts != self._counts:  # it was taken: this is another one
-            self._counts, self._yielded = counts, now
+        before, self._counts = self._counts, self.shares.counts()
+        if not before or any(map(gt, self._counts, before)):  # it was taken: this is another one
+            self._yielded = now
         if now - self._yielded > YIELD_SECONDS:
-            self._counts, self._patient_from = b"", now + IMPATIENT_SECONDS
+            self._counts, self._patient_from = (), now + IMPATIENT_SECONDS
             return False
         time.sleep(YIELD_STEP)
         return True
@@ -244,13 +277,20 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         else:
             conn.parser.unreader.unread(bytes(inbox.data))
             conn.data_ready = True
-            if inbox.is_whole_for(self.quick) and _has_room(conn.sock):
+            slow = any(one in inbox.data for one in self.slow)
+            if not slow and inbox.is_whole_for(self.quick) and _has_room(conn.sock):
                 _limit_reads(conn, QUICK_SECONDS)
                 self._hub.spawn(partial(self._serve, conn))
             else:
                 _limit_reads(conn, THREAD_SECONDS)
-                super().enqueue_req(conn)
+                self._hand_over(conn, inbox)
         return True
+
+    def _hand_over(self, conn: Any, inbox: Inbox) -> None:
+        """As gunicorn's own `enqueue_req` does it, but to one of two pools."""
+        waits = self.outward is not None and self.outward.fullmatch(inbox.line())
+        done = (self._outward_pool if waits else self.tpool).submit(self.handle, conn)
+        done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, conn, future))
 
     def _serve(self, conn: Any) -> None:
         """In the loop's own thread, what a thread of the pool does with others."""
@@ -327,22 +367,6 @@ def _has_room(sock: socket.socket) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLOUT)
     return bool(poll.poll(0))
-
-
-def _chunks_end(data: bytearray, at: int) -> bool:
-    """Whether a chunked body (RFC 9112 7.1) that begins at `at` is here to its end, or is none."""
-    while True:
-        end = data.find(b"\r\n", at)
-        if end < 0:
-            return False
-        size = bytes(data[at:end]).partition(b";")[0].strip()
-        if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size):
-            return True  # gunicorn will say so
-        if int(size, 16) == 0:
-            return data.find(b"\r\n\r\n", end) >= 0  # after the trailers, if there are any
-        at = end + 2 + int(size, 16) + 2
-        if at > len(data):
-            return False
 
 
 def _say(sock: socket.socket, line: bytes) -> None:

@@ -7,20 +7,20 @@ from collections.abc import Iterable
 from html import unescape
 
 _ATTRIBUTES = r"""(?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>"'][^\s>]*+|(?=>)|\Z))*+"""
-# The content of these is never text to read, and holds no tags up to the end tag.
 _SMALL = 300_000  # characters: of a larger page the tags are not held all at once
+# The content of these is never text to read, and holds no tags up to the end tag.
 _SKIPPED = "(?i:script|style|title|textarea|iframe|noembed|noframes|xmp|template)"
 _TEXT = r"(?:[^<]++|<(?![a-zA-Z!?/]))*+"
 _TAG = re.compile(
     rf"""<(?:
-        (?=[IiNnSsTtXx])({_SKIPPED})(?=[\s/>]){_ATTRIBUTES}>.*?(?:</(?i:\1)(?=[\s/>])[^>]*+>|\Z)
+        (?=[IiNnSsTtXx])({_SKIPPED})(?=[\s/>]){_ATTRIBUTES}>.*?(?:</(?i:\1)(?=[\s/>])[^>]*+(?:>|\Z)|\Z)
         | (/?[a-zA-Z][^\s/>]*+)(?:>|({_ATTRIBUTES})(?:>|\Z))
         | !--(?:-?>|.*?(?:--!?>|\Z))
         | [!?/][^>]*+(?:>|\Z)
     )({_TEXT})""",
     re.VERBOSE | re.DOTALL,
 )
-_ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*(?:"([^"]*)"?|'([^']*)'?|([^\s>]+)))?""")
+ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*(?:"([^"]*)"?|'([^']*)'?|([^\s>]+)))?""")
 FIRST_TEXT = re.compile(_TEXT)
 _DISPLAY_NONE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 VOID = frozenset(
@@ -49,7 +49,7 @@ def is_hidden(attributes: str) -> bool:
 
 def attribute(source: str, wanted: str) -> str | None:
     """The first value of an attribute, None when it is not there."""
-    for match in _ATTRIBUTE.finditer(source):
+    for match in ATTRIBUTE.finditer(source):
         name, double, single, bare = match.groups()
         if name.lower() == wanted:
             return decoded(double or single or bare or "")

@@ -108,7 +108,11 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": message,
         }
-        fields = {key: _value(text) for key, text in _FIELD.findall(message)} | _extra(record)
+        fields: dict[str, Any] = {}
+        # The first of a name counts: what somebody else says stands behind our own words.
+        for key, text in _FIELD.findall(message):
+            fields.setdefault(key, _value(text))
+        fields |= _extra(record)
         entry |= {key: _masked_value(value) for key, value in fields.items() if key not in _RESERVED}
         if record.exc_info:
             entry["exception"] = _masked(_trace(record))

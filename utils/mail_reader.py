@@ -29,9 +29,16 @@ def decoded(value: str) -> str:
     if "=?" not in value:
         return value
     try:
-        return "".join(_in_charset(text, charset) for text, charset in decode_header(value))
+        return "".join(_in_charset(text, charset) for text, charset in encoded_words(value))
     except _BROKEN:
         return value
+
+
+def encoded_words(value: str) -> list[tuple[str | bytes, str | None]]:
+    """The pieces of a header and their charsets. Behind the last end of a word there is none, where `decode_header`
+    would look for one from each beginning: 5 s for 60 KB."""
+    end = value.rfind("?=") + 2
+    return [*(decode_header(value[:end]) if end > 1 else ()), (value[end:] if end > 1 else value, None)]
 
 
 def read_mail(data: bytes) -> dict[str, Any]:

@@ -36,9 +36,9 @@ class Shares:
     def free(self, place: int) -> None:
         self._counts[place] = _FREE
 
-    def counts(self) -> bytes:
+    def counts(self) -> tuple[int, ...]:
         """All of them, to be compared with later ones."""
-        return self._counts.tobytes()
+        return tuple(self._counts)
 
     def fewest(self) -> int:
         """Connections of the process that has fewest."""

@@ -151,6 +151,7 @@ class Engine:
             self.pool.true_up,
             self._watchdog.look,
             self._jobs.tick,
+            self.relay.mailboxes.sweep,
             self._flush,
             filter_.refresh,
         ):
@@ -215,6 +216,7 @@ class Engine:
             self._timekeeper.join(2.0)
             self._jobs.stop()  # a last tick may have started them
             self.pool.sweep(everything=True)
+            self.relay.mailboxes.close()
             self._over.set()
             self._heart.join(2.0)
             self._membership.leave()

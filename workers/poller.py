@@ -12,12 +12,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from models.database import database
-from models.inbox import Folder, Role
 from services.imap import Client, ImapError
 from services.relay import Relay
 from services.sync import leases
 from services.sync.leases import Candidate, Full
-from services.sync.perform import Performance, begin_idle
+from services.sync.perform import Performance, begin_idle, watched
 from utils.clock import monotonic, now_ms
 from workers.idler import Idler
 
@@ -139,7 +138,7 @@ class Poller:
     def _keep(self, account_id: str, client: Client) -> None:
         """To wait for news of the inbox, where the server can tell them."""
         try:
-            inbox = Folder.get_or_none(Folder.account_id == account_id, Folder.role == Role.INBOX)
+            inbox = watched(account_id)
             if self._stopping.is_set() or inbox is None:
                 client.close()
             elif begin_idle(client, bytes(inbox.raw_name), inbox.uidnext_done):

@@ -17,6 +17,7 @@ from controllers.cli import (
     queue,
     send,
     suppressions,
+    templates,
     unknown,
     users,
 )
@@ -47,7 +48,7 @@ def serve(session: Session) -> None:
 
 for command in (
     keys.group, configs.group, accounts.group, send.send, queue.queue, emails.email, unknown.group, suppressions.group,
-    users.group, doctor.doctor, backup.backup, backup.verify, backup.restore,
+    templates.group, users.group, doctor.doctor, backup.backup, backup.verify, backup.restore,
 ):  # fmt: skip
     cli.add_command(command)
 

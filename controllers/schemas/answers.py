@@ -88,7 +88,9 @@ STEPS = array(_STEP)
 CONFIG = named(
     "SmtpConfig", "An SMTP account, the use of its limits, and what holds it. Its password is never shown.",
     id=ID, name=TEXT, email_address=TEXT, display_name=TEXT, smtp_host=TEXT, smtp_port=COUNT, username=or_null(TEXT),
-    has_password=YES_NO, use_tls=YES_NO, use_ssl=YES_NO, verify_tls=YES_NO, active=YES_NO,
+    has_password=YES_NO, uses_token=told(YES_NO, "it logs in by the token of its account"),
+    account_id=told(or_null(TEXT), "the mail account that it was made for"), use_tls=YES_NO, use_ssl=YES_NO,
+    verify_tls=YES_NO, active=YES_NO,
     daily_limit=told(COUNT, "0: none"), hourly_limit=told(COUNT, "0: none"), limit_unit=_UNIT, max_connections=COUNT,
     max_messages_per_connection=COUNT, weight=COUNT, from_domains=array(TEXT), allow_any_sender=YES_NO, shared=YES_NO,
     verp=YES_NO, sandbox=told(YES_NO, "it leads to the sandbox"), tenant_id=told(or_null(TEXT), "null: the service's"),
@@ -222,4 +224,22 @@ SUPPRESSIONS = named("SuppressionPage", suppressions=array(SUPPRESSION), next_cu
 IMPORTED = named(
     "SuppressionImport", added=COUNT, present=told(COUNT, "were there already"), failed=COUNT,
     rejected=array(named("RejectedLine", line=COUNT, message=TEXT)),
+)  # fmt: skip
+
+TEMPLATE_SUMMARY = named(
+    "TemplateSummary", id=ID, name=TEXT, description=TEXT, version=told(ID, "the one in force"),
+    tenant_id=or_null(TEXT), created_at=TIME, updated_at=TIME,
+)  # fmt: skip
+TEMPLATE = named(
+    "Template", "A stored template, in one of its versions.",
+    **TEMPLATE_SUMMARY["properties"], current_version=ID, subject=TEXT, html=or_null(TEXT), text=or_null(TEXT),
+    css_inlined=or_null(one_of("at save", "at render")), variables=told(array(TEXT), "what must be given"),
+    optional=told(array(TEXT), "what may be left out"), saved_at=TIME,
+)  # fmt: skip
+TEMPLATE_SAVED = named("TemplateSaved", message=TEXT, template_id=ID, version=ID)
+TEMPLATE_VERSION = named("TemplateVersion", version=ID, in_force=YES_NO, subject=TEXT, saved_at=TIME)
+PREVIEW = named(
+    "TemplatePreview", "A template, filled.",
+    subject=TEXT, html=or_null(TEXT), text=or_null(TEXT), text_derived=told(YES_NO, "from the html"),
+    version=or_null(ID), variables=array(TEXT), optional=array(TEXT), missing=array(TEXT),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,13 +18,13 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 
 from controllers.schemas.common import Base64, Id, Limit, Offset, Query, Strict, Time, whole
+from services.errors import FieldError, InvalidInputError
 from services.search import Filters
-from services.submission import MAX_RECIPIENTS, NewEmail
+from services.submission import MAX_RECIPIENTS, NewEmail, TemplateUse
 from utils.mime import Attachment
 
 MAX_BATCH = 1_000
-_MAX_METADATA = 16_384
-_MAX_DEPTH = 8
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 Status = Literal["scheduled", "queued", "sending", "sent", "retry", "failed", "cancelled", "unknown"]
 
 AddressText = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
@@ -40,16 +41,31 @@ def _depth(value: Any) -> int:
     return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
-def _small(value: dict[str, Any]) -> dict[str, Any]:
-    if _depth(value) > _MAX_DEPTH:
-        raise ValueError(f"must not be nested deeper than {_MAX_DEPTH} levels")
-    try:
-        size = len(json.dumps(value, ensure_ascii=False).encode())
-    except UnicodeEncodeError:
-        raise ValueError("holds a broken character") from None
-    if size > _MAX_METADATA:
-        raise ValueError(f"must not take more than {_MAX_METADATA} bytes")
-    return value
+def _bounded(depth: int, most: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A check of an object of the caller's choice."""
+
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        if not value:
+            return value
+        text = _encode(value)
+        if (
+            text.count("{") + text.count("[") > depth and _depth(value) > depth
+        ):  # counting is quick, looking is not
+            raise ValueError(f"must not be nested deeper than {depth} levels")
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:
+            raise ValueError("holds a broken character") from None
+        if size > most:
+            raise ValueError(f"must not take more than {most} bytes")
+        return value
+
+    return check
+
+
+TemplateName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Reference = TemplateName | Id
+Variables = Annotated[dict[str, Any], AfterValidator(_bounded(20, 256_000))]
 
 
 class AttachmentBody(Strict):
@@ -68,9 +84,12 @@ class AttachmentBody(Strict):
 
 
 class EmailBody(Strict):
-    """An email. It needs `recipients` (or `to`), and at least one of `html_content` and `text_content`."""
+    """An email. It needs `recipients` (or `to`), and a subject and at least one of `html_content` and `text_content`;
+    or a `template`, which brings what is not given."""
 
-    subject: Annotated[str, StringConstraints(max_length=2_000)]
+    subject: Annotated[str, StringConstraints(max_length=2_000)] | None = Field(
+        None, description="needed without a template"
+    )
     recipients: Addresses | None = Field(
         None, description='addresses, with or without names: "Ann <ann@example.com>"'
     )
@@ -91,11 +110,17 @@ class EmailBody(Strict):
     send_at: Time | None = None
     expires_at: Time | None = Field(None, description="when it is not sent by then, it fails")
     tags: Annotated[list[Tag], Field(max_length=20)] | None = None
-    metadata: Annotated[dict[str, Any], AfterValidator(_small)] | None = None
+    metadata: Annotated[dict[str, Any], AfterValidator(_bounded(8, 16_384))] | None = None
     on_unknown: Literal["resend", "hold"] = Field(
         "resend", description="what to do when a connection is lost after the final dot"
     )
     max_retries: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    template: Reference | None = Field(
+        None,
+        description="a stored template, by name or id; subject, html_content and text_content go before its own",
+    )
+    template_version: Id | None = Field(None, description="the one in force, where it is not given")
+    variables: Variables | None = Field(None, description="what the template is filled with")
 
     @model_validator(mode="after")
     def _one_list(self) -> EmailBody:
@@ -104,8 +129,10 @@ class EmailBody(Strict):
         return self
 
     def to_email(self) -> NewEmail:
+        """InvalidInputError."""
         return NewEmail(
-            subject=self.subject,
+            template=self._template(),
+            subject=self.subject or "",
             to=self.recipients or self.to or [],
             cc=self.cc or [],
             bcc=self.bcc or [],
@@ -128,6 +155,24 @@ class EmailBody(Strict):
             on_unknown=self.on_unknown,
             max_retries=self.max_retries,
         )
+
+    def _template(self) -> TemplateUse | None:
+        if self.template is None:
+            if self.subject is None or self.variables is not None or self.template_version is not None:
+                raise InvalidInputError.of(self._wrong_without_template())
+            return None
+        given = {"subject": self.subject, "html": self.html_content, "text": self.text_content}
+        brought = frozenset(name for name, value in given.items() if value is not None)
+        return TemplateUse(self.template, self.template_version, self.variables or {}, brought)
+
+    def _wrong_without_template(self) -> list[FieldError]:
+        wrong = [FieldError("subject", "is needed", "MISSING")] if self.subject is None else []
+        wrong += [
+            FieldError(name, "is of no use without a template", "NO_TEMPLATE")
+            for name in ("template_version", "variables")
+            if getattr(self, name) is not None
+        ]
+        return wrong
 
 
 class _Described:
@@ -184,12 +229,13 @@ class SearchQuery(Query):
     ids: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}(,[0-9]{1,18}){0,499}$")] | None = Field(
         None, description="up to 500 ids, separated by commas"
     )
+    template: TemplateName | None = Field(None, description="made of this stored template, by name or id")
     limit: Limit = 50
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
 
-    def filters(self) -> Filters:
+    def filters(self, template_id: int | None = None) -> Filters:
         ids = [int(one) for one in self.ids.split(",")] if self.ids else None
         return Filters(
             status=self.status, tag=self.tag, q=self.q, recipient=self.recipient, since=self.since, until=self.until,
-            smtp_config_id=self.smtp_config_id, ids=ids,
+            smtp_config_id=self.smtp_config_id, ids=ids, template_id=template_id,
         )  # fmt: skip

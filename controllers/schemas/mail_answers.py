@@ -31,20 +31,26 @@ FOLDER_TYPES = ("inbox", "sent", "drafts", "spam", "trash", "archive", "custom")
 TASK_STATES = ("pending", "started", "success", "failure", "retry", "cancelled")
 ACCOUNT_STATES = ("active", "needs_credentials", "needs_reauth")
 
+_LOGIN = {
+    "kind": one_of("password", "oauth2"),
+    "expiresAt": told(or_null(MOMENT), "of the access token"),
+    "isRenewable": told(YES_NO, "a refresh token brings new ones"),
+}
 CREDENTIAL = named(
     "Credential", "That there is one; what it holds is never shown.",
-    id=TEXT, kind=one_of("password", "oauth2"), createdAt=MOMENT, updatedAt=MOMENT,
+    id=TEXT, **_LOGIN, createdAt=MOMENT, updatedAt=MOMENT,
 )  # fmt: skip
 _SMTP = named(
     "AccountSmtp", "Where the account sends.",
     smtpConfigId=ID, hostname=TEXT, port=COUNT, encryption=_ENCRYPTION, verifyTls=YES_NO, username=or_null(TEXT),
-    hasPassword=YES_NO, displayName=TEXT, hourlyLimit=COUNT, dailyLimit=COUNT,
+    hasPassword=YES_NO, usesToken=YES_NO, displayName=TEXT, hourlyLimit=COUNT, dailyLimit=COUNT,
 )  # fmt: skip
 ACCOUNT = named(
     "Account", id=TEXT, tenantId=TEXT, userId=TEXT, accountName=TEXT, emailAddress=TEXT, protocol=_PROTOCOL,
     hostname=TEXT, port=COUNT, encryption=_ENCRYPTION, verifyTls=YES_NO, username=TEXT, credentialId=TEXT,
     isSyncEnabled=YES_NO, syncInterval=told(COUNT, "seconds"), lastSyncAt=or_null(MOMENT), isSyncing=YES_NO,
     isEnabled=YES_NO, sentCopy=one_of(*get_args(SentCopy)), state=one_of(*ACCOUNT_STATES), lastError=or_null(TEXT),
+    login=told(or_null(named("AccountLogin", **_LOGIN)), "null: nothing is stored that goes to its server"),
     smtp=or_null(_SMTP), createdAt=MOMENT, updatedAt=MOMENT,
 )  # fmt: skip
 PAGINATION = named("Pagination", total=COUNT, limit=COUNT, offset=COUNT)
@@ -106,7 +112,9 @@ ATTACHMENT = named(
 )  # fmt: skip
 MESSAGE_DETAIL = named(
     "MailMessage", "A message of a mail account.",
-    **_ITEM["properties"], hasBody=told(YES_NO, "false until its text has come"), body=or_null(TEXT),
+    **_ITEM["properties"], hasBody=told(YES_NO, "false while its text is not to be had"), body=or_null(TEXT),
+    bodyError=told(or_null(TEXT), "why the text is not here, nor to be had from the mail server now"),
+    isHtmlRefused=told(YES_NO, "bodyHtml shows the text: the html would take too long to be read"),
     bodyHtml=told(or_null(TEXT), "safe to be shown"), blockedImages=told(COUNT, "remote images that were left out"),
     messageId=or_null(TEXT), inReplyTo=or_null(TEXT), replyTo=array(TEXT),
     people=named("People", **{"from": _PEOPLE}, to=_PEOPLE, cc=_PEOPLE, bcc=_PEOPLE),
@@ -122,8 +130,11 @@ _SYNC_RESULT = named(
     "SyncResult", messagesAdded=COUNT, messagesMoved=COUNT, messagesUpdated=COUNT, messagesRemoved=COUNT,
     messagesQuarantined=COUNT, foldersSync=COUNT,
 )  # fmt: skip
+_FOLDER_DONE = named("SyncedFolder", name=TEXT, done=COUNT, total=COUNT)
 SYNC_TASK = named(
-    "SyncTask", taskId=TEXT, syncId=TEXT, accountId=TEXT, status=_TASK_STATE,
+    "SyncTask", taskId=TEXT, syncId=TEXT,
+    accountId=told(or_null(TEXT), "null: of composed mail, once its account is gone"),
+    status=_TASK_STATE, folders=told(array(_FOLDER_DONE), "how far each is"),
     progress={"type": "integer", "minimum": 0, "maximum": 100}, progressMessage=TEXT, result=or_null(_SYNC_RESULT),
     error=or_null(TEXT), createdAt=MOMENT, startedAt=or_null(MOMENT), finishedAt=or_null(MOMENT),
     estimatedCompletionAt=or_null(MOMENT),

@@ -79,8 +79,10 @@ def _distinct(labels: list[str]) -> list[str]:
     return labels
 
 
-# A keyword of IMAP (RFC 9051, flag-keyword); those with a $ are not people's.
-Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r'^[^\x00-\x20\x7f-\uffff(){%*"\\\]$][^\x00-\x20\x7f-\uffff(){%*"\\\]]*$')]  # fmt: skip  # noqa: E501
+# What the server can keep is told by changes.py. What begins with a backslash is the server's own.
+Label = Annotated[
+    str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f\\][^\x00-\x1f\x7f]*$")
+]
 
 
 class MessageChanges(Camel):
@@ -92,7 +94,7 @@ class MessageChanges(Camel):
     is_starred: bool | None = None
     is_spam: bool | None = Field(None, description="moves it to the spam folder, or from there to the inbox")
     labels: Annotated[list[Label], Field(max_length=50), AfterValidator(_distinct)] | None = Field(
-        None, description="all that it is to have; kept as keywords on the server"
+        None, description="all that it is to have; kept as keywords on the server, at Gmail as labels"
     )
     folder_id: Annotated[str, StringConstraints(pattern="^[0-9]{1,18}$")] | None = Field(
         None, description="where it is to be moved"

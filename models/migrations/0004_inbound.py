@@ -127,6 +127,8 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         role_by_user = BooleanField(default=False)
         is_selectable = BooleanField(default=True)
         mailbox_id = TextField(null=True)
+        label = TextField(null=True)
+        is_all_mail = BooleanField(default=False)
         uidvalidity = BigIntegerField(null=True)
         uidnext_done = BigIntegerField(default=1)
         modseq_done = BigIntegerField(default=0)
@@ -156,6 +158,8 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         flags = JSONField(default=list)
         is_read = BooleanField(default=False)
         is_starred = BooleanField(default=False)
+        labels = JSONField(null=True)
+        view_of = IntegerField(null=True)
         modseq = BigIntegerField(default=0)
         gone_at = BigIntegerField(null=True)
         created_at = BigIntegerField()
@@ -178,9 +182,11 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         where=(Message.gone_at.is_null() & ~Message.is_read), name="messages_unread",
     )  # fmt: skip
     Message.add_index(
-        Message.letter_id, Message.received_at, Message.id, Message.folder_id, Message.gone_at, name="messages_letter"
+        Message.letter_id, Message.received_at, Message.id, Message.folder_id, Message.gone_at, Message.view_of,
+        name="messages_letter",
     )  # fmt: skip
     Message.add_index(Message.account_id, where=Message.gone_at.is_null(False), name="messages_gone")
+    Message.add_index(Message.view_of, where=Message.view_of.is_null(False), name="messages_views")
 
     class Letter(Base):
         id = IdField()

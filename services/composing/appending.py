@@ -58,7 +58,7 @@ def append_for(
         with open_account(relay, account, LIMITS) as client:
             made = _append_all(_SentFolder(client, _sent_folder(client, account)), account, batch, clock)
     except ImapError as exc:
-        log.warning("action=copies_delayed account=%s reason=%s error=%s", account_id, exc.reason, exc)
+        log.warning("action=copies_delayed account=%s reason=%s error=%r", account_id, exc.reason, str(exc))
         if exc.reason is Reason.AUTH:
             _needs_reauth(account, str(exc), clock())
         copies.unreachable(batch, str(exc), clock())
@@ -74,7 +74,9 @@ def _append_all(folder: _SentFolder, account: Account, batch: list[Copy], clock:
         try:
             made += _append(folder, account, copy, clock)
         except ImapError as exc:  # the connection is gone, and this copy may be why
-            log.warning("action=copy_failed email=%s account=%s error=%s", copy.email_id, account.id, exc)
+            log.warning(
+                "action=copy_failed email=%s account=%s error=%r", copy.email_id, account.id, str(exc)
+            )
             copies.failed(copy, str(exc), clock())
             copies.give_back(batch[number + 1 :])
             break
@@ -115,7 +117,7 @@ def _append(folder: _SentFolder, account: Account, copy: Copy, clock: Clock) -> 
     except ImapError as exc:
         if not exc.is_answer:
             raise
-        log.warning("action=copy_failed email=%s account=%s error=%s", copy.email_id, account.id, exc)
+        log.warning("action=copy_failed email=%s account=%s error=%r", copy.email_id, account.id, str(exc))
         copies.failed(copy, str(exc), clock())
         return False
 

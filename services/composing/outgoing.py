@@ -76,7 +76,7 @@ def _submit(
         subject=written.subject, to=list(written.to), cc=list(written.cc), bcc=list(written.bcc),
         reply_to=[written.reply_to] if written.reply_to else [], text=written.text, html=written.html,
         headers=replies.threading_headers(who, written.in_reply_to, may_be_gone=is_draft),
-        attachments=received.read(relay, who, files),
+        attachments=received.read(relay, who, files, now),
         smtp_config_id=config.id, send_at=written.send_at,
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ class Found(NamedTuple):
     account_id: str
 
 
-def read(relay: Relay, who: Principal, files: Files) -> list[Attachment]:
+def read(relay: Relay, who: Principal, files: Files, now: int) -> list[Attachment]:
     """All of `files` with their bytes: those by id in their order, those that came along, those of a forwarded message.
 
     NotFoundError that names the first that is not there; TooLargeError before more is fetched than a message may hold;
@@ -39,7 +39,7 @@ def read(relay: Relay, who: Principal, files: Files) -> list[Attachment]:
     numbered = {one: _by_id(who, one, at) for at, one in enumerate(files.ids) if _NUMBER.match(one)}
     kept = uploads.find(who, files.ids, but=set(numbered))
     forwarded = _of_message(who, files.forward_of) if files.forward_of else []
-    fetched = _fetch(relay, [*numbered.values(), *forwarded])
+    fetched = _fetch(relay, [*numbered.values(), *forwarded], now)
     contents = dict(zip((one.id for one in kept), uploads.read(kept), strict=True))
     contents |= {one: fetched[found.part.id] for one, found in numbered.items()}
     return [
@@ -51,7 +51,7 @@ def kept(relay: Relay, who: Principal, files: Files, now: int) -> Files:
     """The same for a draft: what is fetched becomes uploads."""
     numbered = {one: _by_id(who, one, at) for at, one in enumerate(files.ids) if _NUMBER.match(one)}
     forwarded = _of_message(who, files.forward_of) if files.forward_of else []
-    fetched = _fetch(relay, [*numbered.values(), *forwarded])
+    fetched = _fetch(relay, [*numbered.values(), *forwarded], now)
     stored = {part_id: uploads.add(relay, who, file, now).id for part_id, file in fetched.items()}
     ids = [stored[numbered[one].part.id] if one in numbered else one for one in files.ids]
     return Files([*ids, *(stored[one.part.id] for one in forwarded)], files.new)
@@ -86,23 +86,23 @@ def _of_message(who: Principal, message_id: str) -> list[Found]:
     return [Found(Part.get_by_id(one), found[1]) for (one,) in ids]
 
 
-def _fetch(relay: Relay, wanted: Sequence[Found]) -> dict[int, Attachment]:
+def _fetch(relay: Relay, wanted: Sequence[Found], now: int) -> dict[int, Attachment]:
     """By the id of the part. Each is fetched once."""
     room, fetched = relay.policy.max_message_bytes, {}
     for part, account_id in {one.part.id: one for one in wanted}.values():
-        content = _content(relay, account_id, part, room)
+        content = _content(relay, account_id, part, room, now)
         room -= len(content)
         fetched[part.id] = Attachment(_name(part), _type(part), content, _content_id(part))
     return fetched
 
 
-def _content(relay: Relay, account_id: str, part: Part, room: int) -> bytes:
+def _content(relay: Relay, account_id: str, part: Part, room: int, now: int) -> bytes:
     """TooLargeError as soon as it is longer than `room`, whatever its server had said of it."""
     if part.size // 2 > room:
         raise _too_large(relay)
     content = bytearray()
-    found = download(relay, account_id, part.id)
-    with closing(found.chunks) as chunks:  # type: ignore[type-var]
+    found = download(relay, account_id, part.id, now)
+    with closing(found.chunks) as chunks:
         for chunk in chunks:
             content += chunk
             if len(content) > room:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import labels
 from .client import Client, string
 from .endpoint import Encryption, Endpoint, Limits
 from .errors import ImapError, Reason
@@ -10,5 +11,5 @@ from .reading import Fetched, Selected, existing, fetch, section, select
 
 __all__ = [
     "Client", "Encryption", "Endpoint", "Fetched", "ImapError", "Limits", "Listed", "Reason", "Selected", "Status",
-    "existing", "fetch", "section", "select", "string",
+    "existing", "fetch", "labels", "section", "select", "string",
 ]  # fmt: skip

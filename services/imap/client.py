@@ -89,6 +89,14 @@ class Client:
                 self.protocol.run("LOGOUT", limit=2.0)
         self.protocol.wire.close()
 
+    def hang_up(self) -> None:
+        """The same, waiting for nothing."""
+        if not self.protocol.wire.closed:
+            with suppress(ImapError):
+                self.protocol.wire.begin(0.1)
+                self.protocol.wire.send(b"BYE LOGOUT\r\n")
+        self.protocol.wire.close()
+
     def abort(self) -> None:
         """From any thread: end whatever waits for the server."""
         self.protocol.wire.abort()
@@ -107,10 +115,10 @@ class Client:
 
     # Folders.
 
-    def folders(self) -> list[Listed]:
-        """All of them, with their counters where LIST-STATUS is offered. An empty list is an error: INBOX is always
-        there, and nobody's mail shall seem to be gone because a server hiccuped."""
-        answer = self.protocol.run("LIST", '""', '"*"', *self._list_options())
+    def folders(self, *, counted: bool = True) -> list[Listed]:
+        """All of them, with their counters where LIST-STATUS is offered and they are wanted. An empty list is an error:
+        INBOX is always there, and nobody's mail shall seem to be gone because a server hiccuped."""
+        answer = self.protocol.run("LIST", '""', '"*"', *self._list_options(counted))
         with self.reading("LIST"):
             found = read_list(answer)
         if not found:
@@ -133,9 +141,9 @@ class Client:
     def delete_folder(self, raw_name: bytes) -> None:
         self.protocol.run("DELETE", _quoted(raw_name))
 
-    def _list_options(self) -> list[str]:
+    def _list_options(self, counted: bool) -> list[str]:
         wanted = ["SPECIAL-USE"] if self.has("SPECIAL-USE") else []
-        if self.has("LIST-STATUS"):
+        if counted and self.has("LIST-STATUS"):
             wanted.append(f"STATUS ({self._status_items()})")
         return ["RETURN", f"({' '.join(wanted)})"] if wanted and self.has("LIST-EXTENDED") else []
 

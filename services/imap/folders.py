@@ -35,6 +35,7 @@ class Listed:
     attributes: frozenset[str]  # in lower case, such as \\noselect
     role: Role
     status: Status | None = None  # None: to be asked for
+    label: str | None = None  # at Gmail: it only shows the messages that have it
 
     @property
     def is_selectable(self) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from .client import Client
-from .errors import ImapError
+from .errors import ImapError, Reason
 from .grammar import number_set
 from .names import quoted
 
@@ -104,11 +104,16 @@ def _within(found: Iterable[range], first: int, last: int) -> list[range]:
 
 
 def section(client: Client, uid: int, name: str) -> Iterator[bytes]:
-    """The bytes of a section such as `1.2` or `HEADER`, in chunks, still encoded. Marks nothing as read."""
+    """The bytes of a section such as `1.2` or `HEADER`, in chunks, still encoded. Marks nothing as read. `rejected`
+    with the code NONEXISTENT when the message is gone."""
     at = 0
     while True:
         told = fetch(client, str(uid), f"BODY.PEEK[{name}]<{at}.{CHUNK}>").messages.get(uid, {})
+        if not any(one.startswith(b"BODY[") for one in told):
+            raise ImapError(Reason.REJECTED, "the message is not there any more", "NONEXISTENT")
         chunk = body_of(told, name)
+        if len(chunk) > CHUNK:  # it would never come to an end
+            raise client.protocol.wire.fail(Reason.PROTOCOL, "the server sent more than it was asked for")
         if chunk:
             yield chunk
         if len(chunk) < CHUNK:

@@ -41,6 +41,10 @@ class Wire:
         self._deadline = min(now + self._limit, self._end)
         self._received = self._in_block = 0
 
+    def allow(self, seconds: float) -> None:
+        """From now on, for all that is said."""
+        self._last = monotonic() + seconds
+
     def start_tls(self, context: ssl.SSLContext, name: str) -> None:
         if self._buffer:  # plaintext that would be read as if it had come through TLS (CVE-2011-0411)
             raise self.fail(Reason.TLS, "the server sent data before the TLS handshake")

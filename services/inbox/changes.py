@@ -5,22 +5,27 @@ Whatever fails in between, the next sync sets right: it takes the server's word 
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from models.account import Account
-from models.database import row, run, write
-from models.inbox import Folder, Letter, Message, Role
-from services.errors import ConflictError, InvalidInputError, MailServerError, NotFoundError
-from services.imap import Client, ImapError, Limits, fetch, select, string
-from services.imap_endpoints import open_account
-from services.inbox import folders
-from services.inbox.view import labels_of
+from models.database import write
+from models.inbox import Folder, Message, Role
+from services.errors import ConflictError, FieldError, InvalidInputError, MailServerError, NotFoundError
+from services.imap import Client, ImapError, fetch, labels, select
+from services.inbox import folders, keeping, moving
+from services.inbox.connections import connection
+from services.inbox.keeping import Told
+from services.inbox.view import KEYWORDS, labels_of
 from services.relay import Relay
+from services.sync import relabel
+from services.sync.arrivals import read_flags, read_modseq
 
-LIMITS = Limits(connect=10.0, greeting=15.0, command=30.0, whole=60.0)
+SECONDS = 60.0  # for all that a change takes on its server
+# Of IMAP (RFC 9051, flag-keyword); those with a $ are not people's.
+_KEYWORD = re.compile(r"""(?!\$)[^\x00-\x20\x7f-\U0010ffff(){%*"\\\]]+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +39,29 @@ class Changes:
     folder_id: str | None = None
 
 
+Flags = dict[str, list[str]]  # to add (+), and to take away (-)
+
+
 def change(relay: Relay, account_id: str, message_id: int, wanted: Changes, now: int) -> None:
-    """NotFoundError, also when the server has it no more; MailServerError when the server fails or refuses."""
+    """NotFoundError, also when the server has it no more; MailServerError when the server fails or refuses: then
+    nothing is changed, or the error says what is."""
     message = _found(account_id, message_id)
     target = _target(account_id, message, wanted)
-    with _at(relay, message) as client:
-        for sign, flags in _flags(message, wanted).items():
-            if flags:
-                client.store([message.uid], f"{sign}FLAGS", flags)
-        flags_now = _flags_now(client, message.uid)
-        if flags_now is None:
-            write(lambda: _bury(message, now))
-            raise NotFoundError(f"no message {message_id}")
-        write(lambda: _store_flags(message, flags_now, now))
-        if target is not None:
-            uid = _move(client, message, target)
-            write(lambda: _place(message, target, uid, now))
+    real = relabel.real_of(message)
+    asked = _flags(real, wanted)
+    with _at(relay, real, now) as client:
+        before = _told(client, real, now) if target is not None and any(asked.values()) else None
+        _store(client, real.uid, asked)
+        into = target
+        if real.labels is not None:
+            into = relabel.relabel(client, message, real, wanted.labels, target)
+        told = _told(client, real, now)
+        write(lambda: keeping.store_told(message, real, None if into else target, told, now))
+        if into is not None:
+            try:
+                _move(client, message, real, into, now)
+            except (ImapError, MailServerError) as error:
+                raise _not_moved(client, real, before, told, error, now) from error
 
 
 def delete(relay: Relay, account_id: str, message_id: int, now: int) -> None:
@@ -59,13 +71,11 @@ def delete(relay: Relay, account_id: str, message_id: int, now: int) -> None:
     if trash is not None and trash.id != message.folder_id:
         change(relay, account_id, message_id, Changes(folder_id=str(trash.id)), now)
         return
-    with _at(relay, message) as client:
+    with _at(relay, message, now) as client:
         client.delete([message.uid])
-        left = _flags_now(client, message.uid)  # a server without UIDPLUS keeps it, marked as deleted
-    if left is None:
-        write(lambda: _bury(message, now))
-    else:
-        write(lambda: _store_flags(message, left, now))
+        with suppress(NotFoundError):  # a server without UIDPLUS keeps it, marked as deleted
+            left = _told(client, message, now)
+            write(lambda: keeping.store_flags(message, left, now))
 
 
 def _found(account_id: str, message_id: int) -> Message:
@@ -82,7 +92,7 @@ def _target(account_id: str, message: Message, wanted: Changes) -> Folder | None
     if wanted.folder_id is not None:
         target = Folder.get_or_none(Folder.id == int(wanted.folder_id), Folder.account_id == account_id)
         if target is None or not target.is_selectable:
-            raise InvalidInputError("folderId: the account has no such folder", field="folderId")
+            raise InvalidInputError.of([FieldError("folderId", "the account has no such folder")])
     elif wanted.is_spam is not None:
         spam = folders.with_role(account_id, Role.SPAM)
         if spam is None:
@@ -95,13 +105,13 @@ def _target(account_id: str, message: Message, wanted: Changes) -> Folder | None
     return None if target is None or target.id == message.folder_id else target
 
 
-def _flags(message: Message, wanted: Changes) -> dict[str, list[str]]:
-    """What to add (+) and to take away (-)."""
-    asked: dict[str, list[str]] = {"+": [], "-": []}
+def _flags(message: Message, wanted: Changes) -> Flags:
+    asked: Flags = {"+": [], "-": []}
     for flag, value in (("\\Seen", wanted.is_read), ("\\Flagged", wanted.is_starred)):
         if value is not None:
             asked["+" if value else "-"].append(flag)
-    if wanted.labels is not None:
+    if wanted.labels is not None and message.labels is None:
+        _check_keywords(wanted.labels)
         here = labels_of(message.flags)
         asked["+"] += _without(wanted.labels, here)
         asked["-"] += _without(here, wanted.labels)
@@ -110,89 +120,90 @@ def _flags(message: Message, wanted: Changes) -> dict[str, list[str]]:
     return asked
 
 
+def _check_keywords(labels: list[str]) -> None:
+    wrong = [
+        FieldError(f"labels.{at}", "this server keeps labels as keywords: no spaces, no letters but ASCII's, none of"
+                   ' (){%*"\\], and no $ in front', "INVALID_VALUE")
+        for at, one in enumerate(labels) if not _KEYWORD.fullmatch(one)
+    ]  # fmt: skip
+    wrong += [
+        FieldError(f"labels.{at}", "is a word of the servers' own", "INVALID_VALUE")
+        for at, one in enumerate(labels)
+        if one.lower() in KEYWORDS
+    ]
+    if wrong:
+        raise InvalidInputError.of(wrong)
+
+
 def _without(some: list[str], others: list[str]) -> list[str]:
     known = {one.lower() for one in others}
     return [one for one in some if one.lower() not in known]
 
 
 @contextmanager
-def _at(relay: Relay, message: Message) -> Iterator[Client]:
+def _at(relay: Relay, message: Message, now: int) -> Iterator[Client]:
     """A connection with the message's folder selected, to be written to."""
-    account = Account.get_by_id(message.account_id)
+    account = Account.get_or_none(Account.id == message.account_id)
+    folder = Folder.get_or_none(Folder.id == message.folder_id)
+    if account is None or folder is None:
+        raise NotFoundError(f"no message {message.id}")
     if account.protocol != "imap":
         raise ConflictError(
             "POP3 servers keep no flags and folders: messages of this account stay as they are"
         )
-    folder = Folder.get_by_id(message.folder_id)
-    try:
-        with open_account(relay, account, LIMITS) as client:
-            if select(client, bytes(folder.raw_name), readonly=False).uidvalidity != message.uidvalidity:
-                raise ConflictError("the folder was made anew since the last sync: sync it first")
-            yield client
-    except ImapError as error:
-        raise MailServerError(f"the mail server did not do it: {error}") from error
+    with connection(relay, account, SECONDS, now) as client:
+        if select(client, bytes(folder.raw_name), readonly=False).uidvalidity != message.uidvalidity:
+            raise ConflictError("the folder was made anew since the last sync: sync it first")
+        yield client
 
 
-def _flags_now(client: Client, uid: int) -> list[str] | None:
-    """None when it is gone. A STORE to what is gone is no error (RFC 9051 6.4.9)."""
-    told = fetch(client, str(uid), "UID FLAGS").messages.get(uid)
+def _store(client: Client, uid: int, asked: Flags) -> None:
+    for sign, flags in asked.items():
+        if flags:
+            try:
+                client.store([uid], f"{sign}FLAGS", flags)
+            except ImapError as error:
+                if error.code not in ("CANNOT", "LIMIT"):
+                    raise
+                wrong = FieldError(
+                    "labels", f"the mail server does not take them: {error}"
+                )  # such as one too long
+                raise InvalidInputError.of([wrong]) from None
+
+
+def _told(client: Client, message: Message, now: int) -> Told:
+    """NotFoundError when it is gone. A STORE to what is gone is no error (RFC 9051 6.4.9)."""
+    items = "UID FLAGS MODSEQ" if client.has_condstore else "UID FLAGS"
+    items += " X-GM-LABELS" if client.has(labels.CAPABILITY) else ""
+    told = fetch(client, str(message.uid), items).messages.get(message.uid)
     if told is None or b"FLAGS" not in told:
-        return None
-    names = {one.decode("utf-8", "replace") for one in told[b"FLAGS"] if isinstance(one, bytes)}
-    return sorted(one for one in names if one.lower() != "\\recent")
+        write(lambda: keeping.bury(message, now))
+        raise NotFoundError(f"no message {message.id}")
+    return Told(read_flags(told), labels.read_labels(told), read_modseq(told))
 
 
-def _move(client: Client, message: Message, target: Folder) -> int | None:
-    """Its UID there, where the server tells (UIDPLUS), else that of the newest with its Message-ID."""
-    moved = client.move([message.uid], bytes(target.raw_name))
-    if moved is not None:
-        return moved.get(message.uid)
-    message_id = str(Letter.get_by_id(message.letter_id).message_id)
-    if not message_id or not message_id.isascii() or not message_id.isprintable():
-        return None
-    select(client, bytes(target.raw_name))
-    return max(client.search("HEADER", "Message-ID", string(message_id)), default=None)
+def _move(client: Client, message: Message, real: Message, into: Folder, now: int) -> None:
+    if real.labels is None:
+        uid = moving.move(client, real, into)
+        write(lambda: keeping.place(real, into, uid, now))
+    else:
+        place, uid = relabel.move(client, real, into)
+        write(lambda: keeping.place_labelled(message, into, place, uid, now))
 
 
-# Inside write jobs.
-
-
-def _store_flags(message: Message, flags: list[str], now: int) -> None:
-    run(
-        "UPDATE messages SET flags = ?, is_read = ?, is_starred = ?, updated_at = ? WHERE id = ?",
-        json.dumps(flags), "\\Seen" in flags, "\\Flagged" in flags, now, message.id,
-    )  # fmt: skip
-    _count(message.folder_id)
-
-
-def _bury(message: Message, now: int) -> None:
-    run("UPDATE messages SET gone_at = ?, updated_at = ? WHERE id = ?", now, now, message.id)
-    _count(message.folder_id)
-
-
-def _place(message: Message, target: Folder, uid: int | None, now: int) -> None:
-    """Where the server does not tell its new UID, the next sync finds it there and gives it its row again."""
-    if uid is None or target.uidvalidity is None:
-        _bury(message, now)
-        return
-    where = (target.id, target.uidvalidity, uid)
-    other = row("SELECT id FROM messages WHERE folder_id = ? AND uidvalidity = ? AND uid = ?", *where)
-    if other is not None and other[0] != message.id:  # a sync was quicker: the id that people know stays
-        run("DELETE FROM messages WHERE id = ?", other[0])
-    run(
-        "UPDATE messages SET folder_id = ?, uidvalidity = ?, uid = ?, modseq = 0, gone_at = NULL, updated_at = ?"
-        " WHERE id = ?",
-        *where, now, message.id,
-    )  # fmt: skip
-    _count(message.folder_id)
-    _count(target.id)
-
-
-def _count(folder_id: int) -> None:
-    run(
-        "UPDATE folders SET"
-        " message_count = (SELECT count(*) FROM messages m WHERE m.folder_id = folders.id AND m.gone_at IS NULL),"
-        " unread_count = (SELECT count(*) FROM messages m WHERE m.folder_id = folders.id AND m.gone_at IS NULL"
-        " AND NOT m.is_read) WHERE id = ?",
-        folder_id,
-    )
+def _not_moved(
+    client: Client, message: Message, before: Told | None, after: Told, error: Exception, now: int
+) -> Exception:
+    """What to raise. Flags that were changed for the move's sake are put back, where the server still listens."""
+    if before is None or before.flags == after.flags or isinstance(error, MailServerError):
+        return error
+    back = {"+": _without(before.flags, after.flags), "-": _without(after.flags, before.flags)}
+    try:
+        _store(client, message.uid, back)
+        left = _told(client, message, now)
+        write(lambda: keeping.store_flags(message, left, now))
+    except (ImapError, NotFoundError):
+        left = after
+    if left.flags == before.flags:
+        return error
+    return MailServerError(f"read, starred and labels were changed; the move failed: {error}")

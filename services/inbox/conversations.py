@@ -14,6 +14,7 @@ def with_counts(items: list[Item], account_id: str) -> list[Item]:
         " INDEXED BY letters_conversation"
         " JOIN messages m ON m.letter_id = l.id"
         f" WHERE l.conversation_id IN ({marks(len(ids))}) AND l.account_id = ? AND m.gone_at IS NULL"
+        " AND m.view_of IS NULL"
         " GROUP BY l.conversation_id",
         *ids, account_id,
     )  # fmt: skip

@@ -10,9 +10,11 @@ from typing import Any
 from models.database import row
 from models.inbox import Letter, Part
 from services.errors import NotFoundError
+from services.inbox.late_text import late_text
 from services.inbox.links import download_link
 from services.inbox.view import items
 from services.relay import Relay
+from services.sync.bodies import Body
 from utils.mail_reader import decoded
 from utils.safe_html import html_of_text, safe_html
 
@@ -20,6 +22,9 @@ _HEADER = re.compile(r"^([!-9;-~]{1,200}):[ \t]*(.*(?:\r?\n[ \t].*)*)", re.MULTI
 _MOST_HEADERS = 500
 _LONGEST_HEADER = 20_000
 _LINE = 78  # of base64, with its line end
+_NO_BODY: dict[str, Any] = {
+    "hasBody": True, "bodyError": None, "body": None, "bodyHtml": None, "blockedImages": 0, "isHtmlRefused": False
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +36,11 @@ class Place:
     letter_id: int
 
 
-def find(account_id: str, message_id: int) -> Place:
-    """NotFoundError unless the account has it."""
+def find(account_id: str, message_id: int, *, moving: bool = False) -> Place:
+    """NotFoundError unless the account has it. `moving`: also when its new place is still to be found."""
     found = row(
-        "SELECT id, folder_id, letter_id FROM messages WHERE id = ? AND account_id = ? AND gone_at IS NULL",
-        message_id, account_id,
+        "SELECT id, folder_id, letter_id FROM messages WHERE id = ? AND account_id = ? AND (gone_at IS NULL OR ?)",
+        message_id, account_id, moving,
     )  # fmt: skip
     if found is None:
         raise NotFoundError(f"no message {message_id}")
@@ -43,14 +48,16 @@ def find(account_id: str, message_id: int) -> Place:
 
 
 def detail(
-    relay: Relay, account_id: str, message_id: int, now: int, *, images: bool = False
+    relay: Relay, account_id: str, message_id: int, now: int, *, images: bool = False, moving: bool = False
 ) -> dict[str, Any]:
     """`bodyHtml` is safe to show; remote images are in it only when `images` asks for them."""
-    place = find(account_id, message_id)
-    letter = Letter.get_by_id(place.letter_id)
+    place = find(account_id, message_id, moving=moving)
+    letter = Letter.get_or_none(Letter.id == place.letter_id)
+    shown = items([place.id])
+    if letter is None or not shown:  # gone since
+        raise NotFoundError(f"no message {message_id}")
     parts = list(Part.select().where(Part.letter_id == letter.id).order_by(Part.id))
-    (item,) = items([place.id])
-    return item | _body(relay, letter, parts, now, images) | {
+    return shown[0] | _body(relay, letter, parts, now, images, not moving) | {
         "messageId": letter.message_id or None,
         "inReplyTo": letter.in_reply_to or None,
         "replyTo": [address for _, address in letter.recipients.get("reply_to") or []],
@@ -78,12 +85,19 @@ def headers_of(raw: str) -> dict[str, str]:
     return values
 
 
-def _body(relay: Relay, letter: Letter, parts: list[Part], now: int, images: bool) -> dict[str, Any]:
-    """`body` and `bodyHtml` are null until they have come, which `hasBody` tells."""
-    shown: dict[str, Any] = {
-        "hasBody": letter.has_body, "body": letter.text, "bodyHtml": None, "blockedImages": 0
-    }  # fmt: skip
-    if letter.html is None:
+def _body(
+    relay: Relay, letter: Letter, parts: list[Part], now: int, images: bool, ask: bool
+) -> dict[str, Any]:
+    """`body` and `bodyHtml` are null when they have not come, which `hasBody` tells, and `bodyError` why. What sync has
+    not fetched yet, the server is asked for if `ask`. `isHtmlRefused`: `bodyHtml` shows the text, since the html would
+    have kept us busy."""
+    body: Body | str = Body(letter.text, letter.html)
+    if not letter.has_body:
+        body = late_text(relay, letter, now) if ask else ""
+    if isinstance(body, str):
+        return _NO_BODY | {"hasBody": False, "bodyError": body or None}
+    shown = _NO_BODY | {"body": body.text}
+    if body.html is None:
         return shown
     by_content_id = {one.content_id: one.id for one in reversed(parts) if one.content_id}
 
@@ -91,9 +105,9 @@ def _body(relay: Relay, letter: Letter, parts: list[Part], now: int, images: boo
         part_id = by_content_id.get(content_id)
         return None if part_id is None else download_link(relay, letter.account_id, part_id, now)
 
-    safe = safe_html(letter.html, images=images, inline=inline)
+    safe = safe_html(body.html, images=images, inline=inline)
     if safe is None:
-        return shown | {"bodyHtml": html_of_text(letter.text or "")}
+        return shown | {"bodyHtml": html_of_text(body.text or ""), "isHtmlRefused": True}
     return shown | {"bodyHtml": safe.html, "blockedImages": safe.blocked}
 
 

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import binascii
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from models.account import Account
-from models.inbox import Folder, Letter, Message, Part
+from models.inbox import Letter, Part
 from services import pop3
-from services.errors import MailServerError, NotFoundError
-from services.imap import Client, ImapError, Limits, section, select
-from services.imap_endpoints import logged_in, open_account
+from services.errors import BusyError, MailServerError, NotFoundError
+from services.imap import Client, ImapError, Limits, section
+from services.imap_endpoints import logged_in
+from services.inbox.connections import connection
+from services.inbox.copies import Copy, copy_of, select_folder
 from services.inbox.detail import filename_of
 from services.relay import Relay
 from services.sync.whole import section_of
+from utils.pool import NoPlaceError
 
 log = logging.getLogger("mailferry.inbox")
 
-LIMITS = Limits(connect=20.0, greeting=30.0, command=60.0, whole=120.0)
-LONGEST_POP3 = 1_800.0  # seconds: all of a message is one answer
+AHEAD = 1_000_000  # bytes that are read before an answer begins
+PATIENCE = 3.0  # seconds, for other downloads to end
+SECONDS = 3_600.0  # at the longest
+POP3_LIMITS = Limits(
+    connect=20.0, greeting=30.0, command=60.0, whole=1_800.0
+)  # all of a message is one answer
 _NOT_BASE64 = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 )
@@ -29,81 +36,95 @@ _LONGEST_LINE = 65_536  # of quoted-printable; the longest that is allowed has 7
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """`chunks` hold a connection, which ends with them: exhaust or close them."""
+    """`chunks` hold a connection when `size` is None: exhaust or close them."""
 
     filename: str
     mime_type: str
-    chunks: Iterator[bytes]
+    chunks: Generator[bytes]
+    size: int | None
 
 
-def download(relay: Relay, account_id: str, part_id: int) -> Download:
-    """NotFoundError when it is not there, or no longer; MailServerError when the server does not give it now."""
-    part, place = _found(account_id, part_id)
+def download(relay: Relay, account_id: str, part_id: int, now: int) -> Download:
+    """NotFoundError when it is not there, or no longer; MailServerError when the server does not give it now;
+    BusyError while others load."""
+    part, copy = _found(account_id, part_id)
     account = Account.get_or_none(Account.id == account_id, Account.deleted_at.is_null())
     if account is None:
         raise NotFoundError(f"no account {account_id}")
-    chunks = (_chunks if account.protocol == "imap" else _chunks_of_pop3)(relay, account, part, place)
-    return Download(filename_of(part), part.mime_type, _begun(chunks))
+    part_of = _from_imap if account.protocol == "imap" else _from_pop3
+    chunks, size = read_ahead(_chunks(relay, account, part, part_of(relay, account, part, copy, now)))
+    return Download(filename_of(part), part.mime_type, chunks, size)
 
 
-def _found(account_id: str, part_id: int) -> tuple[Part, Message]:
+def _found(account_id: str, part_id: int) -> tuple[Part, Copy]:
     part: Part | None = Part.get_or_none(Part.id == part_id)
-    place = _place(account_id, part.letter_id) if part else None
-    if part is None or place is None:
+    copy = copy_of(account_id, part.letter_id) if part else None
+    if part is None or copy is None:
         raise NotFoundError(f"no attachment {part_id}")
-    return part, place
+    return part, copy
 
 
-def _place(account_id: str, letter_id: int) -> Message | None:
-    """Any of its copies."""
-    copies = Message.select().where(
-        Message.letter_id == letter_id, Message.account_id == account_id, Message.gone_at.is_null()
-    )
-    found: Message | None = copies.first()
-    return found
+def read_ahead(chunks: Generator[bytes]) -> tuple[Generator[bytes], int | None]:
+    """What is small is read whole, and its size known: it holds no connection while somebody loads it slowly, and
+    what fails, fails before an answer has begun. Of the rest the size is None."""
+    begun: list[bytes] = []
+    read = 0
+    for chunk in chunks:
+        begun.append(chunk)
+        read += len(chunk)
+        if read > AHEAD:
+            return _after(begun, chunks), None
+    return _after(begun, chunks), read
 
 
-def _begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """With the first of them read, so that what fails, fails before an answer has begun."""
-    first = next(chunks, b"")
-    return _after(first, chunks)
-
-
-def _after(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _after(begun: list[bytes], chunks: Generator[bytes]) -> Generator[bytes]:
     """A generator, since the server hangs up on us only when those who stop reading can close it."""
-    yield first
+    yield from begun
     yield from chunks
 
 
-def _chunks(relay: Relay, account: Account, part: Part, place: Message) -> Iterator[bytes]:
+def _chunks(relay: Relay, account: Account, part: Part, encoded: Generator[bytes]) -> Generator[bytes]:
     try:
-        with open_account(relay, account, LIMITS) as client:
-            _select(client, place)
-            yield from decoded(part.encoding, section(client, place.uid, part.section))
-    except ImapError as error:
+        relay.downloads.take(account.id, PATIENCE)
+    except NoPlaceError:
+        raise BusyError("too many downloads at a time: try again in a moment") from None
+    try:
+        yield from decoded(part.encoding, encoded)
+    except MailServerError as error:
         log.warning("action=download_failed account=%s part=%s error=%s", account.id, part.id, error)
-        raise MailServerError(f"the mail server does not give it now: {error}") from error
+        raise
+    finally:
+        encoded.close()  # with its connection
+        relay.downloads.leave(account.id)
 
 
-def _chunks_of_pop3(relay: Relay, account: Account, part: Part, place: Message) -> Iterator[bytes]:
+def _from_imap(relay: Relay, account: Account, part: Part, copy: Copy, now: int) -> Generator[bytes]:
+    with connection(relay, account, SECONDS, now) as client:
+        select_folder(client, copy)
+        yield from _section(client, copy.uid, part.section)
+
+
+def _section(client: Client, uid: int, name: str) -> Iterator[bytes]:
+    try:
+        yield from section(client, uid, name)
+    except ImapError as error:
+        if error.code == "NONEXISTENT":
+            raise NotFoundError(str(error)) from None
+        raise
+
+
+def _from_pop3(relay: Relay, account: Account, part: Part, copy: Copy, now: int) -> Generator[bytes]:
     """The message comes as far as the part goes, for POP3 knows no parts."""
-    letter = Letter.get_by_id(place.letter_id)
-    limits = replace(LIMITS, whole=LONGEST_POP3, answer=2 * letter.size + 1_000_000)
+    letter = Letter.get_by_id(part.letter_id)
+    limits = replace(POP3_LIMITS, answer=2 * letter.size + 1_000_000)
     try:
         with logged_in(relay, account, lambda endpoint: pop3.Client.open(endpoint, limits)) as client:
             number = client.number_of(letter.server_id or "")
             if number is None:
                 raise NotFoundError("the mail server no longer has the message")
-            yield from decoded(part.encoding, section_of(client.message(number), part.section))
+            yield from section_of(client.message(number), part.section)
     except ImapError as error:
-        log.warning("action=download_failed account=%s part=%s error=%s", account.id, part.id, error)
         raise MailServerError(f"the mail server does not give it now: {error}") from error
-
-
-def _select(client: Client, place: Message) -> None:
-    folder = Folder.get_by_id(place.folder_id)
-    if select(client, bytes(folder.raw_name)).uidvalidity != place.uidvalidity:
-        raise NotFoundError("the folder was made anew since the last sync: sync it first")
 
 
 def decoded(encoding: str, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -9,22 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from models.database import rows
+from models.database import marks, rows
 from services.errors import FieldError, InvalidInputError
 
 MAX_ID = 2**63 - 1
+AT_ONCE = 400  # messages that are looked at for their conversations
 SORTS = ("receivedAt:asc", "receivedAt:desc", "from:asc", "from:desc")
 _COLUMNS = {"receivedAt": ("received_at", "messages_newest"), "from": ("sender", "messages_sender")}
 _FILTERS = {"all": "", "read": " AND m.is_read", "unread": " AND NOT m.is_read"}
-# Of each conversation that the folder has, its newest message there.
-_NEWEST_OF_CONVERSATION = (
-    " AND NOT EXISTS (SELECT 1 FROM letters l JOIN letters o ON o.conversation_id = l.conversation_id"
-    " JOIN messages n INDEXED BY messages_letter ON n.letter_id = o.id WHERE l.id = m.letter_id"
-    " AND n.folder_id = m.folder_id AND n.gone_at IS NULL AND (n.received_at, n.id) > (m.received_at, m.id))"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +41,8 @@ class Page:
 def folder_page(folder_id: int, wanted: Wanted) -> Page:
     """InvalidInputError for a cursor of another order, and for what does not go together."""
     _check(wanted)
+    if wanted.conversations:
+        return page_of(_newest_of_each(folder_id, wanted), wanted.limit, wanted.sort)
     sql, params = folder_query(folder_id, wanted)
     found = rows(f"{sql} LIMIT ? OFFSET ?", *params, wanted.limit + 1, wanted.offset)
     return page_of(found, wanted.limit, wanted.sort)
@@ -58,8 +55,6 @@ def folder_query(folder_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
     if wanted.filter == "unread" and name == "receivedAt":
         index = "messages_unread"
     terms, params = _FILTERS[wanted.filter], [folder_id]
-    if wanted.conversations:
-        terms += _NEWEST_OF_CONVERSATION
     if wanted.cursor:
         terms += f" AND (m.{column}, m.id) {'<' if direction == 'desc' else '>'} (?, ?)"
         params += read_cursor(wanted.cursor, wanted.sort)
@@ -67,6 +62,50 @@ def folder_query(folder_id: int, wanted: Wanted) -> tuple[str, list[Any]]:
         f"SELECT m.id, m.{column} FROM messages m INDEXED BY {index} WHERE m.folder_id = ? AND m.gone_at IS NULL{terms}"
         f" ORDER BY m.{column} {direction}, m.id {direction}"
     ), params  # fmt: skip
+
+
+def _newest_of_each(folder_id: int, wanted: Wanted) -> list[tuple[Any, ...]]:
+    """Of each conversation that the folder has, its newest message there: one more than the page has.
+
+    Each message up to the end of the page is looked at once, and each conversation. A query that asked for each message
+    whether there is a newer one would take the square of what a conversation holds, and one may hold all that a
+    machine ever reported."""
+    newest: dict[int, tuple[int, int]] = {}
+    found: list[tuple[Any, ...]] = []
+    while len(found) <= wanted.offset + wanted.limit:
+        some = _in_order(folder_id, wanted, AT_ONCE)
+        newest |= _newest(folder_id, {one[2] for one in some if one[2] is not None} - newest.keys())
+        found += [one[:2] for one in some if newest.get(one[2], (one[1], one[0])) == (one[1], one[0])]
+        if len(some) < AT_ONCE:
+            break
+        wanted = replace(wanted, cursor=make_cursor(wanted.sort, some[-1]))
+    return found[wanted.offset : wanted.offset + wanted.limit + 1]
+
+
+def _in_order(folder_id: int, wanted: Wanted, count: int) -> list[tuple[Any, ...]]:
+    """(id, sort key, conversation)"""
+    sql, params = folder_query(folder_id, wanted)
+    order = wanted.sort.partition(":")[2]
+    return rows(
+        f"SELECT p.id, p.received_at, l.conversation_id FROM ({sql} LIMIT ?) p JOIN messages m ON m.id = p.id"
+        f" JOIN letters l ON l.id = m.letter_id ORDER BY p.received_at {order}, p.id {order}",
+        *params, count,
+    )  # fmt: skip
+
+
+def _newest(folder_id: int, conversations: set[int]) -> dict[int, tuple[int, int]]:
+    """The (received_at, id) of the newest message that the folder has of each."""
+    found: dict[int, tuple[int, int]] = {}
+    for conversation, received_at, message_id in rows(
+        "SELECT l.conversation_id, m.received_at, m.id FROM letters l INDEXED BY letters_conversation"
+        " JOIN messages m INDEXED BY messages_letter ON m.letter_id = l.id"
+        f" WHERE l.conversation_id IN ({marks(len(conversations))}) AND m.folder_id = ? AND m.gone_at IS NULL",
+        *conversations, folder_id,
+    ):  # fmt: skip
+        found[conversation] = max(
+            found.get(conversation, (received_at, message_id)), (received_at, message_id)
+        )
+    return found
 
 
 def page_of(found: list[tuple[Any, ...]], limit: int, order: str) -> Page:

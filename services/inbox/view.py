@@ -7,13 +7,14 @@ from typing import Any
 
 from models.database import marks, rows
 from models.inbox import Role
+from services.imap.labels import user_labels
 
 Item = dict[str, Any]
 # Servers' own keywords, no labels of people's.
-_KEYWORDS = frozenset({"junk", "nonjunk", "notjunk", "forwarded", "mdnsent"})
+KEYWORDS = frozenset({"junk", "nonjunk", "notjunk", "forwarded", "mdnsent"})
 _COLUMNS = (
     "m.id, m.account_id, m.folder_id, f.role, m.flags, m.is_read, m.is_starred, m.received_at, m.created_at,"
-    " m.updated_at, l.id, l.subject, l.sender, l.recipients, l.sent_at, l.size, l.preview, l.conversation_id"
+    " m.updated_at, l.id, l.subject, l.sender, l.recipients, l.sent_at, l.size, l.preview, l.conversation_id, m.labels"
 )
 
 
@@ -47,7 +48,7 @@ def _item(one: tuple[Any, ...], attached: int) -> Item:
         "isStarred": bool(one[6]),
         "isSpam": one[3] == Role.SPAM or "$junk" in {flag.lower() for flag in flags},
         "isDeleted": one[3] == Role.TRASH or "\\deleted" in {flag.lower() for flag in flags},
-        "labels": labels_of(flags),
+        "labels": labels_of(flags) if one[18] is None else user_labels(json.loads(one[18])),
         "attachmentCount": attached,
         "size": one[15],
         "sentAt": one[14],
@@ -59,7 +60,7 @@ def _item(one: tuple[Any, ...], attached: int) -> Item:
 
 def labels_of(flags: list[str]) -> list[str]:
     """What of the server's flags people have set as labels."""
-    return [one for one in flags if one[:1] not in ("\\", "$") and one.lower() not in _KEYWORDS]
+    return [one for one in flags if one[:1] not in ("\\", "$") and one.lower() not in KEYWORDS]
 
 
 def _addresses(recipients: dict[str, list[list[str]]], kind: str) -> list[str]:

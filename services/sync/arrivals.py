@@ -10,6 +10,7 @@ from models.database import run, run_values
 from models.inbox import Folder
 from services.imap import Client, ImapError, Reason, fetch
 from services.imap.grammar import compact
+from services.imap.labels import CAPABILITY, read_labels
 from services.imap.reading import body_of, internal_date
 from services.sync.bodies import wanted_parts
 from services.sync.headers import LONGEST_HEADER, Headers, read_headers
@@ -36,6 +37,7 @@ class Arrived:
     parts: list[Leaf]
     server_id: str | None
     thread_id: str | None
+    labels: list[str] | None = None  # Gmail's
 
     @property
     def has_text(self) -> bool:
@@ -57,7 +59,7 @@ def _halved(run_: Run, folder: Folder, first: int, last: int, uids: str) -> list
     run_.check()
     try:
         client = run_.ensure_selected(folder)
-        told = fetch(client, uids, _items(client)).messages
+        told = fetch(client, uids, _items(run_, client)).messages
     except ImapError as error:
         if not may_be_a_message(run_, error):
             raise
@@ -108,7 +110,7 @@ def release_quarantined(run_: Run) -> None:
     run_.commit(lambda: run("DELETE FROM quarantined WHERE account_id = ?", run_.account.id))
 
 
-def _items(client: Client) -> str:
+def _items(run_: Run, client: Client) -> str:
     items = [
         "UID",
         "FLAGS",
@@ -121,8 +123,10 @@ def _items(client: Client) -> str:
         items.append("MODSEQ")
     if client.has("OBJECTID"):
         items += ["EMAILID", "THREADID"]
-    if client.has("X-GM-EXT-1"):
+    if client.has(CAPABILITY):
         items += ["X-GM-MSGID", "X-GM-THRID"]
+    if run_.all_mail is not None:
+        items.append("X-GM-LABELS")
     return " ".join(items)
 
 
@@ -142,18 +146,18 @@ def _arrived(run_: Run, folder: Folder, told: dict[int, dict[bytes, Any]]) -> li
 
 
 def _one(run_: Run, uid: int, told: dict[bytes, Any]) -> Arrived:
-    modseq = told.get(b"MODSEQ")
     server_id, thread_id = server_ids(told)
     return Arrived(
         uid=uid,
         flags=read_flags(told),
         received_at=internal_date(told.get(b"INTERNALDATE")) or run_.now,
         size=int(told[b"RFC822.SIZE"]),
-        modseq=int(modseq[0]) if modseq else 0,
+        modseq=read_modseq(told),
         headers=read_headers(body_of(told, "HEADER")),
         parts=leaves(told[b"BODYSTRUCTURE"]),
         server_id=server_id,
         thread_id=thread_id,
+        labels=read_labels(told),
     )
 
 
@@ -162,3 +166,9 @@ def read_flags(told: dict[bytes, Any]) -> list[str]:
         (one or b"NIL").decode("utf-8", "replace") for one in told[b"FLAGS"] if not isinstance(one, list)
     }
     return sorted(one for one in names if one.lower() != "\\recent")
+
+
+def read_modseq(told: dict[bytes, Any]) -> int:
+    """0 where the server keeps none."""
+    value = told.get(b"MODSEQ")
+    return int(value[0]) if value else 0

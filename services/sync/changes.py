@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from models.database import marks, rows, run, run_many
 from models.inbox import Folder
 from services.imap import Client, Selected, existing, fetch
-from services.sync.arrivals import read_flags
+from services.imap.labels import read_labels
+from services.sync.arrivals import read_flags, read_modseq
 from services.sync.run import Run
+from services.sync.views import show, show_uids
 
 NEWEST = 400  # whose flags are compared each time
 AT_ONCE = 5_000  # UIDs of a command
@@ -81,12 +84,14 @@ def _compare_flags(run_: Run, folder: Folder, held: Held, modifiers: str) -> set
         some = held[at : at + AT_ONCE]
         client = run_.ensure_selected(folder)
         items = "UID FLAGS MODSEQ" if client.has_condstore else "UID FLAGS"
+        items += " X-GM-LABELS" if run_.all_mail is not None else ""
+        before = {} if client.has_condstore else _flags_here(folder, some)
         told = fetch(client, f"{some[0]}:{some[-1]}", items, modifiers)
         here = set(some)
         vanished |= {uid for one in told.vanished for uid in _overlap(one, here)}
         flags = {uid: one for uid, one in told.messages.items() if b"FLAGS" in one and uid in here}
         if flags:
-            run_.counts.changed += run_.commit(lambda flags=flags: _store_flags(run_, folder, flags))  # type: ignore[misc]
+            run_.counts.changed += run_.commit(partial(store_flags, run_, folder, flags, before))
     return vanished
 
 
@@ -95,26 +100,42 @@ def _overlap(span: range, among: set[int]) -> set[int]:
     return {uid for uid in among if uid in span} if len(span) > len(among) else among.intersection(span)
 
 
-def _store_flags(run_: Run, folder: Folder, told: dict[int, dict[bytes, Any]]) -> int:
+def _flags_here(folder: Folder, held: Held) -> dict[int, str]:
+    found = rows(
+        "SELECT uid, flags FROM messages WHERE folder_id = ? AND uidvalidity = ? AND uid BETWEEN ? AND ?",
+        folder.id, folder.uidvalidity, held[0], held[-1],
+    )  # fmt: skip
+    return dict(found)
+
+
+def store_flags(run_: Run, folder: Folder, told: dict[int, dict[bytes, Any]], before: dict[int, str]) -> int:
+    """In a write job. How many rows changed.
+
+    Somebody may have changed a message over HTTP since we asked: what is here is newer then. That is told by MODSEQ; on
+    servers without by `before`, the flags that were here when we asked.
+    """
     changes = []
     uids = list(told)
     for at in range(0, len(uids), 400):
         some = uids[at : at + 400]
-        for message_id, uid, before in rows(
-            "SELECT id, uid, flags FROM messages WHERE folder_id = ? AND uidvalidity = ?"
+        for message_id, uid, *here, newest in rows(
+            "SELECT id, uid, flags, labels, modseq FROM messages WHERE folder_id = ? AND uidvalidity = ?"
             f" AND uid IN ({marks(len(some))})",
             folder.id, folder.uidvalidity, *some,
         ):  # fmt: skip
-            flags = read_flags(told[uid])
-            if json.loads(before) != flags:
-                modseq = told[uid].get(b"MODSEQ")
+            flags, labels, number = read_flags(told[uid]), read_labels(told[uid]), read_modseq(told[uid])
+            is_newer = number >= newest and before.get(uid, here[0]) == here[0]
+            if is_newer and [flags, labels] != [json.loads(one) if one else None for one in here]:
                 seen, flagged = "\\Seen" in flags, "\\Flagged" in flags
-                number = int(modseq[0]) if modseq else 0
-                changes.append((json.dumps(flags), seen, flagged, number, run_.now, message_id))
+                named = None if labels is None else json.dumps(labels)
+                changes.append((json.dumps(flags), seen, flagged, named, number, run_.now, message_id))
     run_many(
-        "UPDATE messages SET flags = ?, is_read = ?, is_starred = ?, modseq = ?, updated_at = ? WHERE id = ?",
+        "UPDATE messages SET flags = ?, is_read = ?, is_starred = ?, labels = ?, modseq = ?, updated_at = ?"
+        " WHERE id = ?",
         changes,
     )
+    if run_.all_mail is not None:
+        run_.relabelled |= show(run_.all_mail, [one[-1] for one in changes])
     return len(changes)
 
 
@@ -172,3 +193,5 @@ def bury(run_: Run, folder: Folder, uids: Sequence[int]) -> None:
             run_.now, run_.now, folder.id, folder.uidvalidity, *some,
         )  # fmt: skip
         run(f"DELETE FROM quarantined {where}", folder.id, folder.uidvalidity, *some)
+    if run_.all_mail is not None:
+        run_.relabelled |= show_uids(run_.all_mail, folder, uids)

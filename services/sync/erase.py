@@ -25,14 +25,22 @@ def erase_content(account_id: str, folder_id: int) -> int:
     return len(found)
 
 
-def erase_gone(account_id: str, before: int) -> int:
-    """Messages that were gone before then: they have not turned up elsewhere. How many, at most PER_JOB."""
-    found = rows(
-        "SELECT id, letter_id FROM messages WHERE account_id = ? AND gone_at IS NOT NULL AND gone_at < ? LIMIT ?",
-        account_id, before, PER_JOB,
+def gone_messages(account_id: str) -> list[int]:
+    """Not in a write job. Those that have left, and have not turned up elsewhere so far."""
+    found = rows("SELECT id FROM messages WHERE account_id = ? AND gone_at IS NOT NULL", account_id)
+    return [one[0] for one in found]
+
+
+def erase_gone(account_id: str, messages: Sequence[int]) -> None:
+    """Those of them that have still not turned up; at most AT_ONCE of them."""
+    _erase(
+        account_id,
+        rows(
+            f"SELECT id, letter_id FROM messages WHERE id IN ({marks(len(messages))}) AND account_id = ?"
+            " AND gone_at IS NOT NULL",
+            *messages, account_id,
+        ),
     )  # fmt: skip
-    _erase(account_id, found)
-    return len(found)
 
 
 def erase_former(account_id: str, folder_id: int, uidvalidity: int) -> int:
@@ -47,6 +55,7 @@ def erase_former(account_id: str, folder_id: int, uidvalidity: int) -> int:
 
 def _erase(account_id: str, found: Sequence[tuple[int, int]]) -> None:
     for some in _chunks([one[0] for one in found]):
+        run(f"DELETE FROM messages WHERE view_of IN ({marks(len(some))})", *some)
         run(f"DELETE FROM messages WHERE id IN ({marks(len(some))})", *some)
     erase_letters(account_id, list({one[1] for one in found}))
 

@@ -1,16 +1,16 @@
 """What a message's header says. Strangers wrote it: whatever is wrong in it, something readable comes out.
 
-compat32 throughout, with every access wrapped: the newer policies of `email` raise on some real mail.
+Fields are cut apart here. `email` would take a message's parts apart as well, at ten times the cost; and its newer
+policies raise on some real mail.
 """
 
 from __future__ import annotations
 
-import email
 import re
 from dataclasses import dataclass, field
-from email.header import decode_header
-from email.message import Message as Parsed
 from email.utils import getaddresses, mktime_tz, parsedate_tz
+
+from utils.mail_reader import encoded_words
 
 Person = list[str]  # [name, address]
 
@@ -20,7 +20,14 @@ MOST_PEOPLE = 500
 MOST_REFERENCES = 100
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ENCODED_GAP = re.compile(r"(\?=)\s+(=\?)")
-_SPACE = re.compile(r"\s+")
+_END = re.compile(rb"(?:\A|\r?\n)\r?\n")
+_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:((?:.*)(?:\r?\n[ \t].*)*)", re.MULTILINE)
+_READ = frozenset("from sender to cc bcc reply-to message-id in-reply-to references subject date".split())
+_PLAIN_PERSON = re.compile(
+    r" ?(?:(?P<shown>[^\x00-\x1f\"()<>\[\]:;@\\, ]+(?: [^\x00-\x1f\"()<>\[\]:;@\\, ]+)*)? ?"
+    r"<(?P<address>[\w.+-]+@[\w-]+(?:\.[\w-]+)*)>|(?P<alone>[\w.+-]+@[\w-]+(?:\.[\w-]+)*)) ?",
+    re.ASCII,
+)
 _LATEST = 253_402_300_799_000  # the year 9999
 
 
@@ -47,18 +54,18 @@ class Headers:
 
 def read_headers(raw: bytes) -> Headers:
     """Never raises."""
-    parsed = _parsed(raw)
-    sender = _people(parsed, "From") or _people(parsed, "Sender")
-    kinds = {"to": "To", "cc": "Cc", "bcc": "Bcc", "reply_to": "Reply-To"}
+    told = _fields(raw[:LONGEST_HEADER])
+    sender = _people(told, "from") or _people(told, "sender")
+    kinds = {"to": "to", "cc": "cc", "bcc": "bcc", "reply_to": "reply-to"}
     return Headers(
         raw=_plain(raw),
-        message_id=_first(parsed, "Message-ID")[:1_000],
-        in_reply_to=_first(parsed, "In-Reply-To")[:1_000],
-        references=" ".join(_first(parsed, "References").split()[-MOST_REFERENCES:])[:20_000],
-        subject=decoded(_first(parsed, "Subject"))[:LONGEST_TEXT],
+        message_id=told.get("message-id", "")[:1_000],
+        in_reply_to=told.get("in-reply-to", "")[:1_000],
+        references=" ".join(told.get("references", "").split()[-MOST_REFERENCES:])[:20_000],
+        subject=decoded(told.get("subject", ""))[:LONGEST_TEXT],
         sender=sender[0] if sender else None,
-        recipients={kind: found for kind, name in kinds.items() if (found := _people(parsed, name))},
-        sent_at=sent_date(_first(parsed, "Date")),
+        recipients={kind: found for kind, name in kinds.items() if (found := _people(told, name))},
+        sent_at=sent_date(told.get("date", "")),
     )
 
 
@@ -67,7 +74,7 @@ def decoded(value: str) -> str:
     if "=?" not in value:
         return _one_line(value)
     try:
-        pieces = decode_header(_ENCODED_GAP.sub(r"\1 \2", value))
+        pieces = encoded_words(_ENCODED_GAP.sub(r"\1 \2", value))
         return _one_line("".join(_piece(text, charset) for text, charset in pieces))
     except Exception:  # many kinds, by what is in it
         return _one_line(value)
@@ -75,6 +82,8 @@ def decoded(value: str) -> str:
 
 def clean(text: str) -> str:
     """What both databases can hold."""
+    if text.isascii():
+        return text.replace("\0", "")
     return _SURROGATES.sub("\ufffd", text.replace("\0", ""))
 
 
@@ -89,32 +98,41 @@ def by_charset(raw: bytes, charset: str) -> str:
     return clean(raw.decode("latin-1"))
 
 
-def _parsed(raw: bytes) -> Parsed:
-    try:
-        return email.message_from_bytes(raw[:LONGEST_HEADER])
-    except Exception:
-        return Parsed()
+def _fields(raw: bytes) -> dict[str, str]:
+    """Those that we read, by their names in lower case; of one that comes several times the first."""
+    head = _END.split(raw, maxsplit=1)[0]
+    found: dict[str, str] = {}
+    for name, value in _FIELD.findall(head):
+        key = name.lower().decode("ascii")
+        if key in _READ and key not in found:
+            found[key] = _one_line(by_charset(value, ""))
+    return found
 
 
-def _first(parsed: Parsed, name: str) -> str:
-    """Of a header that should be there once. Bytes over 127 are read as UTF-8, else as what Windows writes."""
-    try:
-        value = next((raw for key, raw in parsed.raw_items() if key.lower() == name.lower()), "")
-        return _one_line(by_charset(str(value).encode("utf-8", "surrogateescape"), ""))
-    except Exception:
-        return ""
-
-
-def _people(parsed: Parsed, name: str) -> list[Person]:
-    text = _first(parsed, name)
+def _people(told: dict[str, str], name: str) -> list[Person]:
+    text = told.get(name, "")[:30_000]
     if not text:
         return []
-    try:
-        pairs = getaddresses([text[:30_000]])
-    except Exception:  # such as parentheses nested too deeply
-        return [[decoded(text)[:LONGEST_TEXT], ""]]
+    pairs = _plain_people(text)
+    if pairs is None:
+        try:
+            pairs = getaddresses([text])
+        except Exception:  # such as parentheses nested too deeply
+            return [[decoded(text)[:LONGEST_TEXT], ""]]
     people = [[decoded(shown)[:LONGEST_TEXT], _one_line(address)[:1_000]] for shown, address in pairs]
     return [one for one in people if any(one)][:MOST_PEOPLE]
+
+
+def _plain_people(text: str) -> list[tuple[str, str]] | None:
+    """What `getaddresses` says of a list in which nothing is quoted, commented or grouped, as most are: that takes it
+    a fifth of a millisecond. None where it has to be asked."""
+    found = []
+    for one in text.split(","):
+        told = _PLAIN_PERSON.fullmatch(one)
+        if told is None:
+            return None
+        found.append((told["shown"] or "", told["address"] or told["alone"]))
+    return found
 
 
 def sent_date(text: str) -> int | None:
@@ -132,7 +150,7 @@ def _piece(text: str | bytes, charset: str | None) -> str:
 
 
 def _one_line(text: str) -> str:
-    return _SPACE.sub(" ", clean(text)).strip()
+    return " ".join(clean(text).split())
 
 
 def _plain(raw: bytes) -> str:

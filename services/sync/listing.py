@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from models.database import rows, run
 from models.inbox import Folder, Role
-from services.imap import ImapError, Listed, Status, fetch, select
+from services.imap import ImapError, Listed, Status, fetch, labels, select
 from services.sync.erase import PER_JOB, erase_content, erase_folder
 from services.sync.identity import IDENTITY_ITEMS, identity_of
 from services.sync.run import Run, log
@@ -31,29 +31,62 @@ def take_stock(run_: Run) -> list[Found]:
     """One LIST, with a STATUS for each folder where the server does not tell both at once; then the rows."""
     listed = [_with_status(run_, one) for one in _listed(run_)]
     known = {bytes(one.raw_name): one for one in Folder.select().where(Folder.account_id == run_.account.id)}
+    for one in _turned(listed, known):
+        _begin_anew(run_, one)
     names = {one.raw_name for one in listed}
-    missing = [one for name, one in known.items() if name not in names]
-    new = [one for one in listed if one.raw_name not in known]
+    missing = [one for name, one in known.items() if name not in names and one.label is None]
+    new = [one for one in listed if one.raw_name not in known and one.label is None]
     renamed = _renames(run_, missing, new) if missing and new else {}
     for folder_id in run_.commit(lambda: _store(run_, listed, known, renamed)):
         _erase(run_, folder_id)
     found = {bytes(one.raw_name): one for one in Folder.select().where(Folder.account_id == run_.account.id)}
+    run_.all_mail = next((one.id for one in found.values() if one.is_all_mail), None)
     return [Found(found[one.raw_name], one) for one in listed if one.raw_name in found]
 
 
 def _listed(run_: Run) -> list[Listed]:
+    """Where folders are labels, their counters say nothing that we ask for."""
+    listed = _asked(run_)
+    if labels.holds_labels(run_.client, listed):
+        return labels.with_labels(listed)
+    if run_.client.has(labels.CAPABILITY) and run_.client.has("LIST-STATUS"):
+        return run_.client.folders()
+    return listed
+
+
+def _asked(run_: Run) -> list[Listed]:
     """A connection that was kept may have died unnoticed: that is no failure of the server."""
     try:
-        return run_.client.folders()
+        return run_.client.folders(counted=not run_.client.has(labels.CAPABILITY))
     except ImapError:
         if not run_.adopted or run_.client_lives:
             raise
         run_.adopted = False
-        return run_.client.folders()
+        return run_.client.folders(counted=not run_.client.has(labels.CAPABILITY))
+
+
+def _turned(listed: list[Listed], known: dict[bytes, Folder]) -> list[Folder]:
+    """Folders that were synced and only show a label now, or the other way round: All Mail was shown or hidden."""
+    pairs = ((one, known.get(one.raw_name)) for one in listed)
+    return [held for one, held in pairs if held is not None and (one.label is None) != (held.label is None)]
+
+
+def _begin_anew(run_: Run, folder: Folder) -> None:
+    log.info("action=folder_turned account=%s folder=%s", run_.account.id, folder.id)
+    while run_.commit(lambda: erase_content(run_.account.id, folder.id)) >= PER_JOB:
+        run_.check()
+    run_.commit(
+        lambda: run(
+            "UPDATE folders SET uidvalidity = NULL, uidnext_done = 1, modseq_done = 0, backfill_min_uid = 0,"
+            " backfill_floor = 0, listed_uidnext = NULL, listed_modseq = NULL, listed_messages = NULL,"
+            " message_count = 0, unread_count = 0 WHERE id = ?",
+            folder.id,
+        )
+    )
 
 
 def _with_status(run_: Run, listed: Listed) -> Listed:
-    if listed.status is not None or not listed.is_selectable:
+    if listed.status is not None or not listed.is_selectable or listed.label is not None:
         return listed
     try:
         return replace(listed, status=run_.client.status(listed.raw_name))
@@ -115,35 +148,50 @@ def _store(
     for folder in renamed.values():
         run("UPDATE folders SET raw_name = ? WHERE id = ?", b"\0%d" % folder.id, folder.id)
     for one in listed:
-        held = renamed.get(one.raw_name) or known.pop(one.raw_name, None)
+        held = renamed.get(one.raw_name) or known.pop(one.raw_name, None) or _of_label(known, one)
         if held is None:
             _insert(run_, one)
         else:
-            _update(held, one)
-    for gone in known.values():
+            _update(run_, held, one)
+    lost = [gone for gone in known.values() if gone.label is None or not _shows_any(gone)]
+    for gone in lost:
         run("UPDATE folders SET missed = missed + 1 WHERE id = ?", gone.id)
     _set_parents(run_.account.id)
-    return [gone.id for gone in known.values() if gone.missed + 1 >= MISSED_BEFORE_GONE]
+    return [gone.id for gone in lost if gone.missed + 1 >= MISSED_BEFORE_GONE]
+
+
+def _of_label(known: dict[bytes, Folder], listed: Listed) -> Folder | None:
+    """A label that was hidden, or whose folder is called otherwise now: by Gmail, in another language."""
+    names = [name for name, one in known.items() if listed.label is not None and one.label == listed.label]
+    return known.pop(names[0]) if names else None
+
+
+def _shows_any(folder: Folder) -> bool:
+    """A label may be hidden from IMAP, and its messages have it all the same."""
+    return bool(rows("SELECT 1 FROM messages WHERE folder_id = ? LIMIT 1", folder.id))
 
 
 def _insert(run_: Run, listed: Listed) -> None:
     status = listed.status or Status()
     Folder.create(
         account_id=run_.account.id, raw_name=listed.raw_name, name=listed.name, separator=listed.separator,
-        role=listed.role, is_selectable=listed.is_selectable, mailbox_id=status.mailbox_id,
+        role=listed.role, is_selectable=listed.is_selectable, mailbox_id=status.mailbox_id, label=listed.label,
+        is_all_mail=labels.is_all_mail(listed) and run_.client.has(labels.CAPABILITY),
     )  # fmt: skip
 
 
-def _update(folder: Folder, listed: Listed) -> None:
+def _update(run_: Run, folder: Folder, listed: Listed) -> None:
     mailbox = (listed.status or Status()).mailbox_id
     role = folder.role if folder.role_by_user else listed.role
+    is_all_mail = labels.is_all_mail(listed) and run_.client.has(labels.CAPABILITY)
     before = (bytes(folder.raw_name), folder.name, folder.separator, folder.role, folder.is_selectable,
-              folder.mailbox_id, folder.missed)  # fmt: skip
-    after = (listed.raw_name, listed.name, listed.separator, role, listed.is_selectable, mailbox, 0)
+              folder.mailbox_id, folder.label, folder.is_all_mail, folder.missed)  # fmt: skip
+    after = (listed.raw_name, listed.name, listed.separator, role, listed.is_selectable, mailbox, listed.label,
+             is_all_mail, 0)  # fmt: skip
     if before != after:
         run(
             "UPDATE folders SET raw_name = ?, name = ?, separator = ?, role = ?, is_selectable = ?, mailbox_id = ?,"
-            " missed = ? WHERE id = ?",
+            " label = ?, is_all_mail = ?, missed = ? WHERE id = ?",
             *after, folder.id,
         )  # fmt: skip
 
@@ -160,6 +208,12 @@ def _set_parents(account_id: str) -> None:
 
 
 def order(found: list[Found]) -> list[Found]:
-    """The inbox first, then what was sent: people look there."""
-    rank = {Role.INBOX: 0, Role.SENT: 1, Role.DRAFTS: 2}
-    return sorted(found, key=lambda one: (rank.get(Role(one.folder.role), 3), one.folder.id))
+    """What is new in the inbox first, then what was sent: people look there."""
+    rank = {Role.INBOX: 1, Role.SENT: 2, Role.DRAFTS: 3}
+    return sorted(
+        found,
+        key=lambda one: (
+            0 if one.folder.is_all_mail else rank.get(Role(one.folder.role), 4),
+            one.folder.id,
+        ),
+    )

@@ -7,20 +7,21 @@ anywhere is taken up there by the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from models.database import row, run
+from models.database import marks, row, run
 from models.inbox import Folder, Role
 from services.imap import ImapError, Selected
 from services.sync import changes, texts
 from services.sync.arrivals import Arrived, fetch_some, fetch_window, release_quarantined
 from services.sync.bodies import wanted_parts
-from services.sync.erase import PER_JOB, erase_former, erase_gone
+from services.sync.erase import PER_JOB, erase_former, erase_gone, gone_messages
 from services.sync.listing import Found, order, take_stock
 from services.sync.run import FolderChangedError, Run, log
 from services.sync.store import Stored, store
+from services.sync.views import views_of
 
 WINDOW = 500  # UIDs
 NEWEST = 200  # UIDs of an inbox that come before all else
@@ -46,8 +47,12 @@ def run_pass(run_: Run) -> None:
     """ImapError when the server fails us, PassEndedError when it is not to go on."""
     if run_.wish.full:
         release_quarantined(run_)
+    gone = gone_messages(run_.account.id)  # before we look: what leaves later may be where we have looked
     stock = take_stock(run_)
-    wanted = [one for one in order(stock) if one.listed.is_selectable and _is_wanted(run_, one)]
+    wanted = [one for one in order(stock) if one.listed.is_selectable and one.folder.label is None]
+    if run_.wish.folders is not None:
+        meant = _meant(run_, stock, run_.wish.folders)
+        wanted = [one for one in wanted if one.folder.id in meant]
     due = [one for one in wanted if not _is_unchanged(run_, one)]
     run_.counts.folders = len(due)
     for found in due:
@@ -67,15 +72,15 @@ def run_pass(run_: Run) -> None:
         complete &= len(done) == len(opened)
         opened = done
     if complete:
-        _erase_gone(run_)
+        _erase_gone(run_, gone)
 
 
-def _is_wanted(run_: Run, found: Found) -> bool:
-    wish = run_.wish.folders
-    if wish is None:
-        return True
-    names = {str(found.folder.id), found.folder.name.casefold(), str(found.folder.role)}
-    return any(one in names or one.casefold() in names for one in wish)
+def _meant(run_: Run, stock: list[Found], wishes: Sequence[str]) -> set[int | None]:
+    """Folders by their id, name or role. The messages of a label are in All Mail."""
+    named = set(wishes) | {one.casefold() for one in wishes}
+    folders = [one.folder for one in stock]
+    meant = [one for one in folders if named & {str(one.id), one.name.casefold(), str(one.role)}]
+    return {one.id if one.label is None else run_.all_mail for one in meant}
 
 
 def _is_unchanged(run_: Run, found: Found) -> bool:
@@ -126,7 +131,7 @@ def _update(run_: Run, one: Open) -> None:
 
 
 def _log_skipped(run_: Run, folder: Folder, error: ImapError) -> None:
-    log.warning("action=folder_skipped account=%s folder=%s why=%s", run_.account.id, folder.id, error)
+    log.warning("action=folder_skipped account=%s folder=%s why=%r", run_.account.id, folder.id, str(error))
 
 
 def _begin_anew(run_: Run, folder: Folder, selected: Selected) -> None:
@@ -151,7 +156,7 @@ def _take_newest(run_: Run, one: Open) -> None:
     """Of an inbox that is read for the first time, before any other folder is looked at: somebody waits for it."""
     folder = one.folder
     is_first = folder.uidnext_done == 1 and not folder.backfill_min_uid
-    if folder.role == Role.INBOX and is_first and one.selected.uidnext > LARGE_GAP:
+    if (folder.role == Role.INBOX or folder.is_all_mail) and is_first and one.selected.uidnext > LARGE_GAP:
         _open_gap(run_, folder, one.selected.uidnext)
         _take_old_window(run_, folder, NEWEST)
 
@@ -191,6 +196,7 @@ def _take_old(run_: Run, one: Open) -> None:
             run_.commit(lambda: erase_former(run_.account.id, folder.id, one.selected.uidvalidity)) >= PER_JOB
         ):
             pass
+        run_.relabelled |= views_of(folder)
     _finish(run_, one)
 
 
@@ -243,20 +249,30 @@ _COUNTS = """UPDATE folders SET
 
 
 def _count(run_: Run, folder: Folder) -> None:
-    run_.commit(lambda: run(f"{_COUNTS} WHERE id = ?", folder.id))
+    ids = [folder.id, *sorted(run_.relabelled)]
+    run_.relabelled.clear()
+    run_.commit(lambda: run(f"{_COUNTS} WHERE id IN ({marks(len(ids))})", *ids))
 
 
 def _finish(run_: Run, one: Open) -> None:
     """What the server listed before we looked: whatever came since makes the next pass look again."""
-    status = one.found.status
+    status, folder = one.found.status, one.folder
+    _count(run_, folder)
     run_.commit(
         lambda: run(
-            f"{_COUNTS}, listed_uidnext = ?, listed_modseq = ?, listed_messages = ?, synced_at = ? WHERE id = ?",
-            status.uidnext, status.modseq, status.messages, run_.now, one.folder.id,
+            "UPDATE folders SET listed_uidnext = ?, listed_modseq = ?, listed_messages = ?, synced_at = ? WHERE id = ?",
+            status.uidnext, status.modseq, status.messages, run_.now, folder.id,
         )
     )  # fmt: skip
+    if folder.is_all_mail:
+        run_.commit(
+            lambda: run(
+                "UPDATE folders SET synced_at = ? WHERE account_id = ? AND label IS NOT NULL",
+                run_.now, folder.account_id,
+            )
+        )  # fmt: skip
 
 
-def _erase_gone(run_: Run) -> None:
-    while run_.commit(lambda: erase_gone(run_.account.id, run_.now)) >= PER_JOB:
-        pass
+def _erase_gone(run_: Run, gone: list[int]) -> None:
+    for at in range(0, len(gone), ROWS_AT_ONCE):
+        run_.commit(partial(erase_gone, run_.account.id, gone[at : at + ROWS_AT_ONCE]))

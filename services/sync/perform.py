@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from models.inbox import Folder, Role
 from services import reports
 from services.imap import Client, ImapError, Reason, select
 from services.imap.wire import Wire
@@ -129,7 +130,7 @@ class Performance:
             return
         if isinstance(error, ImapError):
             detail, refused = error.detail, error.reason is Reason.AUTH
-            log.warning("action=sync_failed account=%s reason=%s detail=%s", account, error.reason, detail)
+            log.warning("action=sync_failed account=%s reason=%s detail=%r", account, error.reason, detail)
         else:
             detail, refused = "an internal error; the log says more", False
             log.error("action=sync_trouble account=%s", account, exc_info=error)
@@ -161,6 +162,15 @@ class Performance:
             self.claim.account.id, counts.folders, counts.added, counts.moved, counts.changed, counts.removed,
             counts.quarantined, self.clock() - run_.now,
         )  # fmt: skip
+
+
+def watched(account_id: str) -> Folder | None:
+    """The folder whose news are waited for: the inbox; at Gmail that is a label, and All Mail is."""
+    query = Folder.select().where(
+        Folder.account_id == account_id, (Folder.role == Role.INBOX) | Folder.is_all_mail
+    )
+    found: Folder | None = query.order_by(Folder.is_all_mail.desc(), Folder.id).first()
+    return found
 
 
 def begin_idle(client: Client, inbox: bytes, uidnext_done: int) -> bool:

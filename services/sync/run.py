@@ -88,6 +88,10 @@ class Run:
     lacking: dict[int, list[int]] = field(
         default_factory=dict
     )  # by folder, UIDs below the cursor that are not here
+    all_mail: int | None = None  # at Gmail: the folder whose messages are shown under their labels
+    relabelled: set[int] = field(
+        default_factory=set
+    )  # folders of labels that have changed since they were counted
     expected: int = 0  # messages to come, as far as the server's counters tell
     by_folder: dict[str, list[int]] = field(default_factory=dict)  # name -> [messages that came, to come]
     arrived: int = 0

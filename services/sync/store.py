@@ -18,6 +18,7 @@ from services.inbox.threads import Threaded, conversations_of
 from services.sync.arrivals import Arrived
 from services.sync.bodies import attachments
 from services.sync.run import Run
+from services.sync.views import show_uids
 from utils.subjects import base_subject
 
 _AT_ONCE = 400
@@ -57,6 +58,8 @@ def store(run_: Run, folder: Folder, arrived: Sequence[Arrived]) -> Stored:
             done.wanting.append((letter_id, one))
     _insert_messages(messages)
     done.added = len(messages)
+    if run_.all_mail is not None:
+        run_.relabelled |= show_uids(run_.all_mail, folder, [one.uid for one in fresh])
     return done
 
 
@@ -111,7 +114,8 @@ def _movable(account_id: str, folder: Folder, letters: Iterable[int]) -> dict[in
     for some in _chunks(sorted(letters)):
         for letter_id, message_id in rows(
             "SELECT m.letter_id, m.id FROM messages m JOIN folders f ON f.id = m.folder_id"
-            f" WHERE m.account_id = ? AND m.letter_id IN ({marks(len(some))}) AND (m.gone_at IS NOT NULL"
+            f" WHERE m.account_id = ? AND m.view_of IS NULL AND m.letter_id IN ({marks(len(some))})"
+            " AND (m.gone_at IS NOT NULL"
             " OR f.missed > 0 OR (m.folder_id = ? AND m.uidvalidity <> ?))"
             " ORDER BY CASE WHEN m.folder_id = ? THEN 1 ELSE 0 END, m.id",
             account_id, *some, folder.id, folder.uidvalidity, folder.id,
@@ -123,9 +127,9 @@ def _movable(account_id: str, folder: Folder, letters: Iterable[int]) -> dict[in
 def _take_over(run_: Run, folder: Folder, one: Arrived, message_id: int) -> None:
     run(
         "UPDATE messages SET folder_id = ?, uidvalidity = ?, uid = ?, received_at = ?, flags = ?, is_read = ?,"
-        " is_starred = ?, modseq = ?, gone_at = NULL, updated_at = ? WHERE id = ?",
+        " is_starred = ?, labels = ?, modseq = ?, gone_at = NULL, updated_at = ? WHERE id = ?",
         folder.id, folder.uidvalidity, one.uid, one.received_at, json.dumps(one.flags), "\\Seen" in one.flags,
-        "\\Flagged" in one.flags, one.modseq, run_.now, message_id,
+        "\\Flagged" in one.flags, _labels(one), one.modseq, run_.now, message_id,
     )  # fmt: skip
 
 
@@ -134,14 +138,18 @@ def _message(run_: Run, folder: Folder, one: Arrived, letter_id: int) -> tuple[A
     return (
         run_.account.id, folder.id, folder.uidvalidity, one.uid, letter_id, one.received_at,
         sender[1].lower()[:300] if sender else "", json.dumps(one.flags), "\\Seen" in one.flags,
-        "\\Flagged" in one.flags, one.modseq, run_.now, run_.now,
+        "\\Flagged" in one.flags, _labels(one), one.modseq, run_.now, run_.now,
     )  # fmt: skip
+
+
+def _labels(one: Arrived) -> str | None:
+    return None if one.labels is None else json.dumps(one.labels)
 
 
 def _insert_messages(messages: Sequence[tuple[Any, ...]]) -> None:
     run_values(
         "INSERT INTO messages (account_id, folder_id, uidvalidity, uid, letter_id, received_at, sender, flags,"
-        " is_read, is_starred, modseq, created_at, updated_at) VALUES {} ON CONFLICT DO NOTHING",
+        " is_read, is_starred, labels, modseq, created_at, updated_at) VALUES {} ON CONFLICT DO NOTHING",
         messages,
     )
 

@@ -86,7 +86,8 @@ def after_bytes(seed: int) -> Callable[[str, bytes], int | None]:
     return moment
 
 
-MOMENTS: list[Any] = [at_command, within_the_message, before_the_answer, after_the_answer]
+MOMENTS: list[Any] = [within_the_message, before_the_answer, after_the_answer]
+MOMENTS += [pytest.param(at_command, id="at_command", marks=pytest.mark.long)]
 MOMENTS += [pytest.param(after_bytes(seed), id=f"seed{seed}", marks=pytest.mark.long) for seed in range(30)]
 
 

@@ -231,6 +231,16 @@ def test_the_same_key_sends_once(ann: Caller, work: str) -> None:
     assert other.status_code == 422
 
 
+def test_a_key_is_its_users_own(ann: Caller, bob: Caller, work: str) -> None:
+    key, mail = {"Idempotency-Key": "one"}, MAIL | {"accountId": work}
+    saved = draft(ann, work, **MAIL)["draftId"]
+    for path, body in (("/api/compose", mail), (f"/api/compose/drafts/{saved}/send", {})):
+        assert ann.post(path, body, headers=key).status_code == 202
+        assert bob.post(path, body, headers=key).status_code == 404
+    own = MAIL | {"accountId": account(bob, emailAddress="bob@acme.test")}
+    assert bob.post("/api/compose", own, headers=key).status_code == 202
+
+
 def test_a_replay_needs_nothing_that_has_gone_since(ann: Caller, work: str) -> None:
     key, mine = {"Idempotency-Key": "one"}, upload(ann)
     mail = MAIL | {"accountId": work, "attachmentIds": [mine]}

@@ -187,7 +187,9 @@ def test_no_email_is_larger_than_it_was_taken_for(
     assert len(build(mail)) <= size
 
 
-@pytest.mark.parametrize("line", [" \r\n", " \n", "\t\r", "\r\n", "\n", "x=\r\n", "é\r\n", "éa \n"])
+@pytest.mark.parametrize(
+    "line", [" \r\n", " \n", "\t\r", "\r\n", "\n", "x=\r\n", "é\r\n", "éa \n", "\x01", "\x7f\n"]
+)
 def test_many_lines_are_not_larger_than_they_were_taken_for(line: str) -> None:
     text = line * 20_000 + "é"
     everyone = [Address("", "ann@example.com")]

@@ -62,7 +62,7 @@ def test_totals_are_exact_over_kill_9(tmp_path: Path) -> None:
         try:
             daemon.start()
             daemon.add_config(sink.port)
-            with Load(daemon.url, 4, {}):
+            with Load(daemon.url, 4, {}, pause=0.01):
                 for pause in (0.7, 1.6, 2.3):
                     time.sleep(pause)
                     daemon.kill()

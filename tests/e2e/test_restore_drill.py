@@ -60,7 +60,7 @@ class Loss:
         # Mail that is sure to wait in the backup, and goes out before the end: it must not be doubled unseen.
         self.slow = self.daemon.add_config(port, name="slow", weight=0)
         self.daemon.post(f"/api/smtp-configs/{self.slow}/pause")
-        with Load(self.daemon.url, 4, {}) as load:
+        with Load(self.daemon.url, 4, {}, pause=0.01) as load:
             time.sleep(1.0)
             answer = self.daemon.post("/api/emails/batch", burst(self.slow))
             self.before = [*load.accepted, *(one["email_id"] for one in answer["results"])]
@@ -98,7 +98,7 @@ def check(loss: Loss, log: Path) -> None:
     assert doubled <= told, "none is doubled silently"
 
 
-@pytest.mark.parametrize("waiting", ["hold", "resend"])
+@pytest.mark.parametrize("waiting", ["hold", pytest.param("resend", marks=pytest.mark.long)])
 def test_after_a_restore_all_is_there_and_nothing_marked_sent_goes_twice(
     daemon: Daemon, tmp_path: Path, waiting: str
 ) -> None:

@@ -61,7 +61,9 @@ def lines(daemon: Daemon, word: str) -> int:
     return daemon.log.read_text().count(word)
 
 
-@pytest.mark.parametrize("table", ["contents", "emails_queued", "sqlite_schema"])
+@pytest.mark.parametrize("table", [
+    "contents", pytest.param("emails_queued", marks=pytest.mark.long), "sqlite_schema",
+])  # fmt: skip
 def test_a_damaged_page_stops_the_start_and_the_doctor_names_it(tmp_path: Path, table: str) -> None:
     with Trial(tmp_path) as trial:
         trial.daemon.start()

@@ -47,7 +47,9 @@ def test_a_disk_that_fails_while_accepting(tmp_path: Path, tell: Tell, state: st
         tell(trial.finish())
 
 
-@pytest.mark.parametrize("place", ["before-claim", "before-fence:2", "after-fence:2", "before-record:2"])
+@pytest.mark.parametrize("place", [
+    "before-claim", pytest.param("before-fence:2", marks=pytest.mark.long), "after-fence:2", "before-record:2",
+])  # fmt: skip
 def test_a_disk_that_is_full_at(tmp_path: Path, tell: Tell, place: str) -> None:
     """Between the dot and the record too: what is known is kept until it can be written, so nothing is unknown."""
     disk = Disk(tmp_path)
@@ -64,7 +66,7 @@ def test_a_disk_that_is_full_at(tmp_path: Path, tell: Tell, place: str) -> None:
         tell(trial.finish())
 
 
-@pytest.mark.parametrize("nth", [1, 10])
+@pytest.mark.parametrize("nth", [pytest.param(1, marks=pytest.mark.long), 10])
 def test_a_disk_that_is_full_when_more_is_to_be_claimed_for_a_connection(
     tmp_path: Path, tell: Tell, nth: int
 ) -> None:

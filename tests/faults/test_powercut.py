@@ -55,7 +55,10 @@ class Machine:
         return sums
 
 
-@pytest.mark.parametrize("place", ["before-answer", "after-claim", "dot:2", "final", "after-record:3"])
+@pytest.mark.parametrize("place", [
+    "before-answer", "after-claim", "dot:2", pytest.param("final", marks=pytest.mark.long),
+    pytest.param("after-record:3", marks=pytest.mark.long),
+])  # fmt: skip
 def test_power_lost_at(tmp_path: Path, tell: Tell, place: str) -> None:
     with Trial(tmp_path) as trial:
         machine = Machine(trial, Disk(tmp_path, forgets=True))

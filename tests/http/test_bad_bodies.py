@@ -1,8 +1,9 @@
-"""Ten thousand bodies that are wrong in some way: each is refused, none is an accident."""
+"""Thousands of bodies that are wrong in some way, ten thousand with --long: each is refused, none is an accident."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import LONG
 from tests.support.app import CONFIG, EMAIL, MASTER_KEY, Caller, caller, running_app
 
 OFTEN = settings(
-    max_examples=2_500, deadline=None, database=None,
+    max_examples=2_500 if LONG in os.environ else 600, deadline=None, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 

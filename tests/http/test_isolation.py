@@ -64,10 +64,20 @@ ON_A_SERVER = {
 }
 QUESTIONS = {"/api/<key:account_id>/messages": "?q=x"}
 ON_AN_OBJECT |= {(method, "/api/suppressions/<address:address>"): None for method in ("GET", "DELETE")}
+TEMPLATE_PATH = "/api/templates/<key:template>"
+ON_AN_OBJECT |= {
+    ("GET", TEMPLATE_PATH): None,
+    ("PUT", TEMPLATE_PATH): {"subject": "changed"},
+    ("DELETE", TEMPLATE_PATH): None,
+    ("GET", f"{TEMPLATE_PATH}/versions"): None,
+    ("POST", f"{TEMPLATE_PATH}/versions/<id:version>/restore"): None,
+    ("POST", f"{TEMPLATE_PATH}/preview"): {},
+    ("POST", f"{TEMPLATE_PATH}/test"): {"to": "x@example.com"},
+}
 # Lists and sums: nothing of another tenant's is in them.
 LISTS = {
     ("GET", "/api/smtp-configs"), ("GET", "/api/emails"), ("GET", "/api/emails/status/<status>"), ("GET", "/api/keys"),
-    ("GET", "/api/queue"), ("GET", "/api/suppressions"), ("GET", "/api/suppressions/export"),
+    ("GET", "/api/queue"), ("GET", "/api/suppressions"), ("GET", "/api/templates"), ("GET", "/api/suppressions/export"),
 }  # fmt: skip
 LISTS_OF_A_USER = {("GET", "/api/accounts"), ("GET", "/api/compose/drafts")}
 # What is made belongs to the caller's tenant, and user where it has one. An id that is the caller's choice is its own.
@@ -86,6 +96,8 @@ MAKES = {
     ("POST", "/api/compose/drafts"),
     ("POST", "/api/compose/attachments"),
     ("POST", "/api/keys"),
+    ("POST", "/api/templates"),
+    ("POST", "/api/template-previews"),
 }
 SERVICE_ONLY = {
     ("POST", "/api/auth/token"), ("POST", "/api/queue/pause"), ("POST", "/api/queue/resume"), ("GET", "/api/sandbox"),
@@ -133,11 +145,15 @@ def belongings(service: Caller, tenant_b: Caller) -> dict[str, int]:
     key = tenant_b.post("/api/keys", {"name": "of tenant b"}).json["id"]
     gone = tenant_b.post("/api/suppressions", {"address": "gone@example.com", "detail": "of tenant b"})
     assert gone.status_code == 201
+    new = {"name": "of-b", "description": "of tenant b", "subject": "of tenant b", "text": "of tenant b"}
+    template = tenant_b.post("/api/templates", new)
     return {
         "<id:config_id>": config,
         "<id:email_id>": email,
         "<id:key_id>": key,
         "<address:address>": "gone@example.com",
+        "<key:template>": template.json["template_id"],
+        "<id:version>": 1,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from tests.support.daemon import Daemon
 from tests.support.relay import wait_for
+from utils.gunicorn_worker import IMPATIENT_SECONDS
 from utils.shares import Shares
 
 ASK = b"GET /health HTTP/1.1\r\nHost: relay\r\n\r\n"
@@ -78,6 +80,31 @@ def test_a_process_that_stands_still_holds_nobody_up(tmp_path: Path) -> None:
             assert max(asked(connected(daemon, stack, 1)) for _ in range(20)) < 1
         finally:
             victim.send_signal(signal.SIGCONT)
+
+
+def test_connections_that_end_meanwhile_do_not_make_the_next_one_wait(tmp_path: Path) -> None:
+    """Only one that is taken shows that another process takes them."""
+    with two_processes(tmp_path) as (daemon, stack):
+        victim = daemon.workers()[0]
+        victim.send_signal(signal.SIGSTOP)
+        try:
+            clients = connected(daemon, stack, 300)
+            wait_for(lambda: max(held(daemon)) >= 300)
+            time.sleep(IMPATIENT_SECONDS)  # those were taken without waiting for the other
+            closing = threading.Thread(target=close_slowly, args=(clients,))
+            closing.start()
+            try:
+                assert asked(connected(daemon, stack, 1)) < 0.5
+            finally:
+                closing.join()
+        finally:
+            victim.send_signal(signal.SIGCONT)
+
+
+def close_slowly(clients: list[socket.socket]) -> None:
+    for one in clients:
+        one.close()
+        time.sleep(0.005)
 
 
 def test_a_replaced_process_gives_its_place_to_the_next(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 from apiflask import APIFlask
 
 from models.database import run, write
+from services.inbox import download as downloading
 from services.inbox.download import decoded
-from tests.inbox.conftest import user_of
+from services.rate_limits import Rate
+from tests.inbox.conftest import unplug, user_of
 from tests.support.app import Caller
 from tests.support.dovecot import FULL, PASSWORD, shared
 from tests.sync.test_http import add_account, ended, start
@@ -71,6 +73,7 @@ def test_a_file_comes_byte_for_byte(
     plan = attachment(message, "plän.pdf")
     answer = ann.get(f"/api/{account}/attachments/{plan['id']}/download")
     assert (answer.status_code, answer.data) == (200, BYTES)
+    assert answer.headers["Content-Length"] == str(len(BYTES))
     assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''pl%C3%A4n.pdf"
     by_link = app.test_client().get(plan["downloadUrl"])  # without a credential
     assert by_link.data == BYTES
@@ -122,10 +125,62 @@ def test_what_the_server_no_longer_gives_is_no_500(
     path = f"/api/{account}/attachments/{attachment(message, 'page.html')['id']}/download"
     write(lambda: run("UPDATE messages SET uidvalidity = uidvalidity + 1"))
     assert ann.get(path).status_code == 404
-    write(lambda: run("UPDATE accounts SET port = 9"))
+    unplug(account)
     answer = ann.get(path)
     assert (answer.status_code, answer.json["code"]) == (502, "MAIL_SERVER_ERROR")
     assert PASSWORD not in answer.text
+
+
+def test_one_that_is_gone_on_the_server_is_no_empty_file(
+    ann: Caller, account: str, message: dict[str, Any]
+) -> None:
+    write(lambda: run("UPDATE messages SET uid = uid + 100"))
+    for one in message["attachments"]:
+        assert ann.get(f"/api/{account}/attachments/{one['id']}/download").status_code == 404
+
+
+def test_any_copy_will_do(ann: Caller, account: str, message: dict[str, Any]) -> None:
+    columns = (
+        "account_id, folder_id, uid, letter_id, received_at, flags, is_read, is_starred, modseq, created_at"
+    )
+
+    def job() -> None:
+        run(
+            f"INSERT INTO messages (id, uidvalidity, updated_at, sender, {columns})"
+            f" SELECT -id, uidvalidity + 1, 0, sender, {columns} FROM messages"  # the first that would be found
+        )
+
+    write(job)
+    plan = attachment(message, "plän.pdf")
+    assert ann.get(f"/api/{account}/attachments/{plan['id']}/download").data == BYTES
+
+
+def test_links_are_limited_for_each_account(
+    app: APIFlask, message: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = app.extensions["mailferry.limits"]
+    monkeypatch.setitem(limits._groups, "downloads", Rate(2, 60_000))
+    client, url = app.test_client(), attachment(message, "page.html")["downloadUrl"]
+    assert client.get(url[:-1] + ("0" if url[-1] != "0" else "1")).status_code == 403  # counts for nobody
+    assert [client.get(url).status_code for _ in range(3)] == [200, 200, 429]
+    answer = client.get(url)
+    assert answer.headers["X-RateLimit-Limit"] == "2" and int(answer.headers["Retry-After"]) > 0
+
+
+def test_so_many_large_downloads_at_a_time(
+    app: APIFlask, ann: Caller, account: str, message: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They last as long as whoever loads them likes; others come in between, and changes still find a connection."""
+    monkeypatch.setattr(downloading, "AHEAD", 1_000)
+    monkeypatch.setattr(downloading, "PATIENCE", 0.05)
+    path = f"/api/{account}/attachments/{attachment(message, 'plän.pdf')['id']}/download"
+    under_way = [ann.get(path, buffered=False) for _ in range(2)]
+    assert all("Content-Length" not in one.headers for one in under_way)
+    assert ann.get(path).json["code"] == "BUSY"
+    assert ann.patch(f"/api/{account}/messages/{message['id']}", {"isRead": True}).status_code == 200
+    assert under_way.pop().data == BYTES
+    under_way.pop().close()
+    assert ann.get(path).data == BYTES
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 64, 10_000])

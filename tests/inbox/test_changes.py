@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-import imaplib
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from apiflask import APIFlask
 
-from models.database import run, write
-from tests.inbox.conftest import user_of
+from tests.inbox.conftest import Box, unplug, user_of
 from tests.support.app import Caller
-from tests.support.dovecot import PROFILES, Dovecot, shared
+from tests.support.dovecot import PROFILES, shared
 from tests.support.letters import TENANT
-from tests.support.syncing import letter
-from tests.sync.test_http import add_account, ended, start
-
-
-class Box:
-    """An account with one letter, in INBOX, and a second client."""
-
-    def __init__(self, ann: Caller, server: Dovecot) -> None:
-        self.ann, self.user = ann, server.user()
-        self.account = add_account(ann, server, self.user)
-        server.deliver(self.user, letter(1, "Lunch"))
-        self.client: imaplib.IMAP4 = server.client(self.user)
-        self.sync()
-        self.folders = {
-            one["type"]: one for one in self.ann.get(f"/api/{self.account}/folders").json["folders"]
-        }
-        (self.id,) = [one["id"] for one in self.listed("inbox")]
-        self.path = f"/api/{self.account}/messages/{self.id}"
-
-    def sync(self) -> None:
-        assert ended(self.ann, start(self.ann, self.account))["status"] == "success"
-
-    def listed(self, role: str) -> list[dict[str, Any]]:
-        path = f"/api/{self.account}/folders/{self.folders[role]['id']}/messages"
-        return list(self.ann.get(path).json["messages"])
-
-    def on_server(self, folder: str) -> list[set[str]]:
-        """The flags of each message in it."""
-        _, (count,) = self.client.select(folder, readonly=True)
-        if count == b"0":
-            return []
-        _, found = self.client.fetch("1:*", "(FLAGS)")
-        told = [re.search(rb"FLAGS \((.*?)\)", one) for one in found if isinstance(one, bytes)]
-        return [set(one[1].decode().split()) - {"\\Recent"} for one in told if one]
 
 
 @pytest.fixture(params=PROFILES)
@@ -67,10 +30,21 @@ def test_flags_and_labels_are_set_and_taken_away_on_the_server(box: Box) -> None
     answer = box.ann.patch(box.path, {"isRead": False, "labels": ["2026"]})
     assert box.on_server("INBOX") == [{"\\Flagged", "2026"}]
     assert (answer.json["isRead"], answer.json["isStarred"], answer.json["labels"]) == (False, True, ["2026"])
+    for label in ("x" * 60, "a}b", "📎"):
+        refused = box.ann.patch(box.path, {"isRead": True, "labels": [label]})
+        assert (refused.status_code, refused.json["details"][0]["field"].partition(".")[0]) == (400, "labels")
+    assert box.on_server("INBOX") == [{"\\Flagged", "2026"}]
     before = box.ann.get(box.path).json
     box.sync()
     after = box.ann.get(box.path).json
     assert {**before, "attachments": []} == {**after, "attachments": []}
+
+
+def test_labels_that_no_keyword_can_be_are_refused_by_name(box: Box) -> None:
+    answer = box.ann.patch(box.path, {"labels": ["good", "two words", "Büro", "$own"]})
+    assert answer.status_code == 400
+    assert [one["field"] for one in answer.json["details"]] == ["labels.1", "labels.2", "labels.3"]
+    assert box.on_server("INBOX") == [set()]
 
 
 def test_a_moved_message_keeps_its_id_also_after_the_next_sync(box: Box) -> None:
@@ -116,7 +90,7 @@ def test_what_is_gone_on_the_server_is_gone_here(box: Box) -> None:
 
 
 def test_a_server_that_is_away_changes_nothing(box: Box) -> None:
-    write(lambda: run("UPDATE accounts SET port = 9"))
+    unplug(box.account)
     assert box.ann.patch(box.path, {"isRead": True}).status_code == 502
     assert box.ann.delete(box.path).status_code == 502
     assert [one["isRead"] for one in box.listed("inbox")] == [False]
@@ -128,4 +102,18 @@ def test_only_its_owner_changes_it_and_only_within_the_account(app: APIFlask, bo
         assert other.delete(box.path).status_code == 404
     assert box.ann.patch(box.path, {"folderId": "999999"}).status_code == 400
     assert box.ann.patch(box.path, {"isread": True}).json["details"][0]["field"] == "isread"
+    for label in (
+        "two words",
+        "",
+        "\\Seen",
+        "$own",
+        "grün",
+        "\U0001f600",
+        "a]",
+        "(",
+        "x" * 101,
+        "Junk",
+        "a\n",
+    ):
+        assert box.ann.patch(box.path, {"labels": [label]}).status_code == 400, label
     assert box.on_server("INBOX") == [set()]

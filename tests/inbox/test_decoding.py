@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import quopri
 import random
+from collections.abc import Iterator
 
 import pytest
 
-from services.inbox.download import _begun, decoded
+from services.inbox.download import AHEAD, decoded, read_ahead
 
 DATA = random.Random(2).randbytes(30_000)
 ENCODED = base64.encodebytes(DATA)
@@ -49,17 +50,32 @@ def test_quoted_printable_without_line_ends_is_passed_on_as_it_comes() -> None:
     assert held < 100_000 < given
 
 
-def test_a_download_that_is_given_up_hangs_up() -> None:
-    ended = []
+def told(sizes: list[int], ended: list[bool]) -> Iterator[bytes]:
+    try:
+        for size in sizes:
+            yield b"x" * size
+    finally:
+        ended.append(True)
 
-    def chunks():  # type: ignore[no-untyped-def]
-        try:
-            yield b"one"
-            yield b"two"
-        finally:
-            ended.append(True)
 
-    begun = _begun(chunks())
-    assert next(begun) == b"one"
-    begun.close()  # type: ignore[attr-defined]
+def test_a_large_download_that_is_given_up_hangs_up() -> None:
+    ended: list[bool] = []
+    chunks, size = read_ahead(told([AHEAD, 1, 1], ended))
+    assert size is None and len(next(chunks)) == AHEAD and not ended
+    chunks.close()  # type: ignore[attr-defined]
     assert ended == [True]
+
+
+def test_one_that_nobody_begins_to_load_hangs_up() -> None:
+    """As by a HEAD."""
+    ended: list[bool] = []
+    chunks, _ = read_ahead(told([AHEAD, 1, 1], ended))
+    del chunks
+    assert ended == [True]
+
+
+def test_a_small_download_holds_nothing() -> None:
+    ended: list[bool] = []
+    chunks, size = read_ahead(told([AHEAD // 2, AHEAD // 2], ended))
+    assert ended == [True]
+    assert size == AHEAD == len(b"".join(chunks))

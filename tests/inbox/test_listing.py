@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from models.database import run, write
+from models.database import rows, run, write
+from services.inbox import listing
 from tests.support.app import Caller
-from tests.support.letters import NOW, add_folder, add_letter
+from tests.support.letters import NOW, add_folder, add_letter, add_many
 from utils.clock import HOUR
 
 
@@ -141,6 +142,38 @@ def test_conversations_show_their_newest_message(ann: Caller, account: str, inbo
         f"/api/{account}/messages?conversationId={conversation}&cursor={first['pagination']['nextCursor']}"
     ).json
     assert [one["subject"] for one in rest["messages"]] == ["Re: Lunch!"]
+
+
+@pytest.mark.parametrize("sort", ["receivedAt:desc", "receivedAt:asc"])
+def test_a_conversation_may_hold_all_that_a_machine_ever_reported(
+    ann: Caller, account: str, inbox: int, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its messages is looked at a few times at most, not once for each other."""
+    add_many(account, inbox, 1_500)
+    write(lambda: run("UPDATE letters SET conversation_id = 1 WHERE id > 7"))
+    read = 0
+
+    def counting(sql: str, *params: object) -> list[tuple[Any, ...]]:
+        nonlocal read
+        found = rows(sql, *params)
+        read += len(found)
+        return found
+
+    monkeypatch.setattr(listing, "rows", counting)
+    seen: list[str] = []
+    query = "limit=2"
+    while query:
+        answer = page(ann, account, inbox, f"conversations=true&sort={sort}&{query}")
+        seen += [one["id"] for one in answer["messages"]]
+        cursor = answer["pagination"]["nextCursor"]
+        query = f"limit=2&cursor={cursor}" if cursor else ""
+        assert read < 4 * 1_500
+        read = 0
+    # of add_many, each three are a conversation; the first is that of those beyond the seventh
+    expected = ["1500", "7", "6"]
+    assert seen == (expected if sort.endswith("desc") else expected[::-1])
+    offset = page(ann, account, inbox, f"conversations=true&sort={sort}&limit=1&offset=1")
+    assert [one["id"] for one in offset["messages"]] == [seen[1]]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import ModuleType
+
 import pytest
 
 from models import words
 from models.database import database, rows
-from services.inbox import conversations, search
+from services.inbox import conversations, listing, search
 from services.inbox.listing import Wanted, folder_query, make_cursor
 from tests.support.database import POSTGRESQL, sqlite_only
 from tests.support.letters import add_many, count_again
@@ -24,8 +27,25 @@ def _mail(account: str, inbox: int) -> None:
 
 
 def plan(sql: str, params: list[object]) -> str:
+    return plan_of(f"{sql} LIMIT 51", params)
+
+
+def plan_of(sql: str, params: Sequence[object]) -> str:
     explain = "EXPLAIN" if POSTGRESQL else "EXPLAIN QUERY PLAN"
-    return "\n".join(str(one[-1]) for one in rows(f"{explain} {sql} LIMIT 51", *params))
+    return "\n".join(str(one[-1]) for one in rows(f"{explain} {sql}", *params))
+
+
+def noted(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> list[tuple[str, tuple[object, ...]]]:
+    """What these ask from now on."""
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def noting(sql: str, *params: object) -> list[tuple[object, ...]]:
+        asked.append((sql, params))
+        return rows(sql, *params)
+
+    for module in modules:
+        monkeypatch.setattr(module, "rows", noting)
+    return asked
 
 
 @pytest.mark.parametrize(
@@ -46,13 +66,16 @@ def test_a_page_is_read_from_its_index_in_its_order(inbox: int, wanted: Wanted, 
     assert "TEMP B-TREE" not in found and "Sort" not in found and "SCAN m" not in found, found
 
 
-def test_conversations_look_at_their_own_letters_alone(inbox: int) -> None:
+def test_conversations_look_at_their_own_letters_alone(inbox: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not at all that is newer in the folder, which at its end would be everything, for each row."""
-    found = plan(*folder_query(inbox, Wanted(conversations=True, cursor=MIDDLE)))
-    assert "letters_conversation" in found, found
+    asked = noted(monkeypatch, listing)
+    page = listing.folder_page(inbox, Wanted(conversations=True, cursor=MIDDLE))
+    assert len(page.ids) == 50 and len(asked) == 2
+    in_order, newest = (plan_of(sql, params) for sql, params in asked)
+    assert "messages_newest" in in_order, in_order
+    assert "letters_conversation" in newest, newest
     if not POSTGRESQL:
-        assert "SEARCH n USING COVERING INDEX messages_letter (letter_id=?" in found, found
-        assert "SEARCH n USING INDEX messages_newest" not in found, found
+        assert "SEARCH m USING COVERING INDEX messages_letter (letter_id=?" in newest, newest
 
 
 @sqlite_only
@@ -60,18 +83,11 @@ def test_conversations_are_never_looked_for_among_all_letters(
     account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite, which keeps no statistics, may take the index of an account's letters for as good as theirs."""
-    asked: list[tuple[str, tuple[object, ...]]] = []
-
-    def noting(sql: str, *params: object) -> list[tuple[object, ...]]:
-        asked.append((sql, params))
-        return []
-
-    for module in (search, conversations):
-        monkeypatch.setattr(module, "rows", noting)
+    asked = noted(monkeypatch, search, conversations)
     search.of_conversation(account, 1, 50)
     conversations.with_counts([{"conversationId": "1"}, {"conversationId": "4"}], account)
     for sql, params in asked:
-        found = "\n".join(str(one[-1]) for one in rows(f"EXPLAIN QUERY PLAN {sql}", *params))
+        found = plan_of(sql, params)
         assert "SEARCH l USING INDEX letters_conversation (conversation_id=?)" in found, found
     assert len(asked) == 2
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils import safe_html as module
 from utils.safe_html import html_of_text, safe_html
 
 DANGEROUS_TAGS = set(
@@ -250,30 +248,26 @@ def test_remote_images_wait_until_they_are_asked_for() -> None:
     assert Reader(shown.html).elements[0] == ("img", private | {"alt": "A", "src": "https://x.test/a.png"})
 
 
+def test_a_content_id_may_be_escaped() -> None:
+    assert checked('<img src="cid:logo%40x">').elements[0][1]["src"] == inline("logo@x")
+
+
+@pytest.mark.parametrize(
+    "style", ["margin:0 -100px", "margin-top: -2000px", "MARGIN-LEFT:-.5em", "text-indent:-9999px"]
+)
+def test_nothing_is_shown_over_what_is_around_the_mail(style: str) -> None:
+    (element,) = checked(f'<div style="{style};margin:4px;color:red">x</div>').elements
+    assert element == ("div", {"style": "margin:4px;color:red"})
+
+
 def test_inline_parts_that_are_not_there_show_nothing() -> None:
     reader = checked('<img src="cid:other@x" alt="Logo"><img src="CID:logo@x">')
     assert [attributes.get("src", "")[:4] for _, attributes in reader.elements] == ["", "/api"]
 
 
-HOSTILE = {
-    "deep": "<div>" * 100_000, "lists": "<ul><li>" * 50_000, "formats": "<b><i><a>" * 20_000 + "</b></i></a>" * 20_000,
-    "attributes": "<p " + " ".join(f"a{number}=1" for number in range(100_000)) + ">",
-    "quotes": "<p " + "".join(f"a{number}='>'" for number in range(100_000)) + ">",
-    "long": "x" * 1_000_001,
-    "scopes": "<div>" * 990 + "<h1></h1>" * 80_000, "brackets": "<" * 900_000, "open": "<a '" * 200_000,
-    "entities": "&" * 500_000, "svg": "<svg>" * 900 + "<g></g>" * 90_000,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_html_keeps_nobody_busy(name: str) -> None:
-    started = time.perf_counter()
-    safe_html(HOSTILE[name])
-    assert time.perf_counter() - started < 3
-
-
 def test_what_is_too_much_is_shown_as_text() -> None:
-    assert safe_html(HOSTILE["deep"]) is None
+    for html in ("<div>" * 100_000, "x" * 1_000_001):
+        assert safe_html(html) is None
     assert safe_html("<div>" * 900 + "x" + "</div>" * 900) is not None
     assert (
         html_of_text("<b> & 'c'") == '<pre style="white-space:pre-wrap">&lt;b&gt; &amp; &#x27;c&#x27;</pre>'
@@ -283,4 +277,3 @@ def test_what_is_too_much_is_shown_as_text() -> None:
 def test_ordinary_html_is_not_taken_for_hostile() -> None:
     sloppy = "<p>one<br><li>two<td>three<img src=x>" * 5_000 + "<div><font>x</font></div>" * 5_000
     assert safe_html(sloppy) is not None
-    assert module._DEEPEST < 2_000

@@ -113,6 +113,28 @@ def test_an_account_finds_its_own_alone(ann: Caller, account: str, inbox: int, a
         assert ask(ann, account, name) == []
 
 
+def many_words(count: int, first: int, alphabet: int, length: int) -> str:
+    """All different."""
+    return " ".join(
+        "".join(chr(first + (number // alphabet**place + place) % alphabet) for place in range(length))
+        for number in range(count)
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        many_words(40_000, 0xAC01, 10_000, 4),
+        many_words(100_000, 0x20000, 40_000, 1),
+        many_words(66_000, 0x20000, 40_000, 2),
+    ],
+    ids=["hangul", "single", "pairs"],
+)
+def test_no_letter_is_too_much_for_the_index(ann: Caller, account: str, inbox: int, text: str) -> None:
+    add_letter(account, inbox, "Long", "beginning " + text)
+    assert len(ask(ann, account, "beginning long")) == 1
+
+
 def test_only_in_a_folder(ann: Caller, account: str, inbox: int) -> None:
     archive = add_folder(account, "Archive", "archive")
     add_letter(account, inbox, "Report a")

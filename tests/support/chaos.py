@@ -61,11 +61,14 @@ class Sums:
 
 
 class Load:
-    """Threads that post emails for as long as they may, and know which were accepted: their 201 was read."""
+    """Threads that post emails for as long as they may, and know which were accepted: their 201 was read.
 
-    def __init__(self, url: str, threads: int, fields: dict[str, Any]) -> None:
+    `pause`: seconds of each thread after a post. Without, there is soon more than can be delivered in the meantime.
+    """
+
+    def __init__(self, url: str, threads: int, fields: dict[str, Any], pause: float = 0.0) -> None:
         self.accepted: list[int] = []
-        self._url, self._fields = url, fields
+        self._url, self._fields, self._pause = url, fields, pause
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._post, args=(n,)) for n in range(threads)]
 
@@ -86,6 +89,7 @@ class Load:
                 answer = session.post(f"{self._url}/api/emails", json=body, timeout=10)
                 if answer.status_code == 201:
                     self.accepted.append(answer.json()["email_id"])
+                time.sleep(self._pause)
             except (requests.RequestException, ValueError):
                 time.sleep(0.05)
 

@@ -39,14 +39,18 @@ def letter(number: int, subject: str = "", body: str = "", **headers: str) -> by
 class Mailbox:
     server: Dovecot
     user: str = ""
-    account_id: str = ""
+    account_id: str = ""  # of an account that is there; else one is made
     port: int | None = None  # through which to reach the server, if not its own
     commands: list[str] = field(default_factory=list)  # of the last pass
     limits: Limits = LIMITS
+    before: Callable[[str], None] = lambda command: None  # a command of a pass
+    after: Callable[[str], None] = lambda command: None
 
     def __post_init__(self) -> None:
         self.user = self.user or self.server.user()
-        self.account_id = self.account_id or f"account-of-{self.user}"
+        if self.account_id:
+            return
+        self.account_id = f"account-of-{self.user}"
         now = now_ms()
         write(
             lambda: Account.create(
@@ -68,8 +72,12 @@ class Mailbox:
         ran = client.protocol.run
 
         def counted(name: str, *arguments: Any, **options: Any) -> Any:
-            self.commands.append(" ".join([name, *(str(one) for one in arguments)]))
-            return ran(name, *arguments, **options)
+            command = " ".join([name, *(str(one) for one in arguments)])
+            self.commands.append(command)
+            self.before(command)
+            answer = ran(name, *arguments, **options)
+            self.after(command)
+            return answer
 
         client.protocol.run = counted  # type: ignore[method-assign]
         return client

@@ -64,7 +64,7 @@ accounts_made = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @example([Account({M + 1: 1}, hourly_limit=1, daily_limit=0, pace=1, free_at=0)], 1, 0)  # a clock set back
 @given(
     st.lists(accounts_made, min_size=1, max_size=3), st.integers(0, 90), st.sampled_from([0, NOW + 5 * HOUR])

@@ -212,6 +212,7 @@ def test_every_link_is_kept(links: list[tuple[str, str]]) -> None:
         "<img alt='" + "'\"" * 400_000 + ">",
         "<style " * 140_000,
         "<style>" * 140_000,
+        "<style>" + "</style " * 120_000,
         "<!--" * 250_000,
         "<" * 1_000_000,
         "&" * 1_000_000,

@@ -64,6 +64,12 @@ def test_json_holds_what_extra_adds() -> None:
     assert (entry["tenant"], entry["took_ms"]) == ("acme", 3)
 
 
+def test_what_a_server_says_is_not_taken_for_our_own_words() -> None:
+    said = "no: action=account_deleted email=8"
+    (line,) = lines("json", lambda log: log.info("action=sent email=%d error=%s", 7, said))
+    assert (json.loads(line)["action"], json.loads(line)["email"]) == ("sent", 7)
+
+
 def test_a_message_cannot_overwrite_the_fixed_fields() -> None:
     (line,) = lines("json", lambda log: log.info("level=DEBUG ts=0 logger=other"))
     entry = json.loads(line)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from email.header import Header
+from email.header import Header, decode_header
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from utils import mail_reader
 from utils.mail_reader import decoded, header_of, read_mail
 
 SNIPPETS = [
@@ -32,6 +33,20 @@ def test_multiparts_nested_too_deep_still_show_their_headers() -> None:
         b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2000)
     )
     assert read_mail(b"Subject: deep\r\n" + deep)["subject"] == "deep"
+
+
+def test_encoded_words_that_never_end_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+
+    def noting(value: str) -> list[tuple[str | bytes, str | None]]:
+        looked_at.append(value)
+        return decode_header(value)
+
+    monkeypatch.setattr(mail_reader, "decode_header", noting)
+    endless = "=?a?b?a" * 9_000
+    assert decoded(endless) == endless
+    assert decoded(f"a =?utf-8?q?=C3=BC?= {endless}") == f"a ü {endless}"
+    assert looked_at == ["a =?utf-8?q?=C3=BC?="]
 
 
 @given(st.text(st.characters(categories=["L", "N", "S"]), min_size=1, max_size=80))
