@@ -86,6 +86,7 @@ def register(
         number = trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, number, number, number, number, number)  # type: ignore[method-assign]
     errors.register(app)
+    app.register_error_handler(404, pages.missing)
     app.before_request(deny_undeclared(app))
     hooks.register(app, cors_origins)
     sessions.register(app)

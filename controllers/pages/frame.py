@@ -25,10 +25,13 @@ from flask import (
     url_for,
 )
 from markupsafe import Markup, escape
+from werkzeug.exceptions import HTTPException
 
 from controllers import sessions
 from controllers.access import declared
+from controllers.errors import of_accident, of_http
 from controllers.hooks import PAGE_POLICY
+from controllers.pages.forms import refuse_broken
 from controllers.pages.icons import icon
 from controllers.pages.menu import menu
 from services import audit
@@ -40,6 +43,9 @@ from services.roles import Role, role_of
 from utils.clock import now_ms
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
+
+_LONGEST_TOLD = 500  # characters
+_LONGEST_PATH = 4_000
 
 bp = APIBlueprint("pages", __name__, enable_openapi=False)
 
@@ -82,6 +88,7 @@ def page(rule: str, role: Role = Role.VIEWER) -> Callable[[Page], Page]:
             visit = _visit(role)
             if visit is None:
                 return redirect(url_for("pages.login", next=_here()))
+            refuse_broken(request.args)
             return view(visit, **path)
 
         bp.add_url_rule(rule, view.__name__, declared(guarded, f"session {role}"), methods=["GET"])
@@ -101,6 +108,7 @@ def action(rule: str, role: Role, audited: bool = True) -> Callable[[Page], Page
                 return redirect(url_for("pages.login"), 303)
             sessions.check_csrf()
             try:
+                refuse_broken(request.form)
                 done = view(visit, **path)
             except ServiceError as error:
                 return refused_form(error)
@@ -108,7 +116,7 @@ def action(rule: str, role: Role, audited: bool = True) -> Callable[[Page], Page
                 return done
             if audited:
                 audit.note(actor(visit.who), view.__name__, done.target, done.details, visit.now)
-            flash(done.message, done.category)
+            tell(done.message, done.category)
             return redirect(done.to, 303)
 
         bp.add_url_rule(rule, view.__name__, declared(guarded, f"session {role}"), methods=["POST"])
@@ -128,6 +136,16 @@ def streamed(template: str, **values: Any) -> Response:
     return response
 
 
+def drawn(template: str, **values: Any) -> Markup:
+    """Part of a page."""
+    return Markup(render_template(template, **_around(), **values))  # noqa: S704 - a template's own
+
+
+def fragment(html: Markup) -> Response:
+    """What a page exchanges in itself: static/live.js."""
+    return _page(html, 200)
+
+
 def _page(html: Any, status: int) -> Response:
     return Response(html, status, headers={"Content-Security-Policy": PAGE_POLICY})
 
@@ -139,6 +157,7 @@ def _around() -> dict[str, Any]:
     return {
         "who": who, "role": role, "menu": menu(role, request.path), "icon": icon, "hidden": _hidden, "may": _may(role),
         "marks": g.get("marks", {}), "timed": _timed,
+        "login_again": url_for("pages.login", next=_here()),
     }  # fmt: skip
 
 
@@ -166,13 +185,24 @@ def actor(who: Principal) -> audit.Actor:
     return audit.Actor(who.label, who.tenant, request.remote_addr or "")
 
 
+def tell(message: str, category: str) -> None:
+    """On the next page. It travels in the cookie, and browsers drop a cookie over 4 KB whole."""
+    flash(message if len(message) <= _LONGEST_TOLD else f"{message[:_LONGEST_TOLD]}…", category)
+
+
 def came_from(default: str) -> str:
     """The page that a form names as its own in `back`: a path of ours, never another site."""
     return local(request.form.get("back"), default)
 
 
 def local(target: str | None, default: str) -> str:
-    if not target or not target.startswith("/") or target.startswith(("//", "/\\")) or "\\" in target:
+    if (
+        not target
+        or len(target) > _LONGEST_PATH
+        or not target.startswith("/")
+        or target.startswith(("//", "/\\"))
+        or "\\" in target
+    ):
         return default
     parts = urlsplit(target)
     return default if parts.scheme or parts.netloc or not target.isprintable() else target
@@ -184,7 +214,7 @@ def refused_form(error: ServiceError) -> Any:
     if not back:
         return refused(error)
     told = "; ".join(f"{one.field}: {one.message}" for one in error.details) or error.message
-    flash(sentence(told), "danger")
+    tell(sentence(told), "danger")
     return redirect(back, 303)
 
 
@@ -194,6 +224,37 @@ def refused(error: ServiceError) -> Response:
     if isinstance(error, RateLimitedError):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+@bp.errorhandler(HTTPException)
+def refused_by_http(error: HTTPException) -> Response:
+    """For people: too large a form, a page that is not there."""
+    answer = of_http(error)
+    return answer if answer.status_code < 400 else _for_people(answer)
+
+
+@bp.errorhandler(Exception)
+def broken(error: Exception) -> Response:
+    """Ours to mend. The page says no more than the API does, and needs no database, which may be what is broken."""
+    return _for_people(of_accident(error))
+
+
+def missing(error: HTTPException) -> Response:
+    """No such path: a page for people, an envelope for programs."""
+    wants_page = "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/api/")
+    return refused_by_http(error) if wants_page else of_http(error)
+
+
+def _for_people(answer: Response) -> Response:
+    told = answer.get_json()
+    html = render_template(
+        "error.html", title=told["error"], message=sentence(told["message"]), who=None, icon=icon, menu=[]
+    )
+    page = _page(html, answer.status_code)
+    for name in ("Allow", "Retry-After"):
+        if name in answer.headers:
+            page.headers[name] = answer.headers[name]
+    return page
 
 
 def sentence(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from queue import SimpleQueue
 from threading import Thread
@@ -17,6 +18,8 @@ from services.config_history import history
 from services.config_view import view
 from services.errors import ServiceError
 from services.roles import Role
+
+log = logging.getLogger(__name__)
 
 MOST = 500
 
@@ -99,8 +102,12 @@ def test_smtp_config(visit: Visit, config_id: int) -> Response:
     heard: SimpleQueue[dict[str, Any]] = SimpleQueue()
 
     def run() -> None:
-        result = config_test.run_test(visit.relay, config, send_to, visit.now, told=heard.put)
-        heard.put({"result": result})
+        result: dict[str, Any] = {"ok": False, "steps": [], "capabilities": {}, "certificate": None}
+        try:
+            result = config_test.run_test(visit.relay, config, send_to, visit.now, told=heard.put)
+        except Exception:
+            log.exception("action=config_test_failed config=%s", config_id)
+        heard.put({"result": result})  # whatever happens, or the page would wait for it
 
     Thread(target=run, name=f"test of config {config_id}", daemon=True).start()
     return streamed("smtp_config_test.html", config=config, send_to=send_to, steps=_steps(heard))
