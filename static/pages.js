@@ -1,6 +1,7 @@
 // What makes pages livelier. Without it they work all the same.
 import { watch } from "./live.js";
 import { showTimes } from "./times.js";
+import "./mail.js";
 
 watch((changed) => showTimes(changed)); // first, while the page is as the server drew it
 showTimes(document);
@@ -45,4 +46,8 @@ document.addEventListener("formdata", (event) => {
   event.target.querySelectorAll("input[data-zone]").forEach((field) => {
     if (field.value) event.formData.set(field.name, new Date(field.value).toISOString());
   });
+});
+document.querySelectorAll("input[data-zone][data-at]").forEach((field) => {
+  const at = new Date(field.dataset.at);
+  field.value = new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 });
