@@ -5,7 +5,7 @@ PYTHON = python3
 BIN = $(VENV)/bin
 SOURCES = app.py config.py gunicorn.conf.py controllers models services utils workers
 # Programs that some tests start, by the name of their Debian package.
-TEST_TOOLS = faketime cc dovecot sievec postfix curl chromium mbsync
+TEST_TOOLS = faketime cc dovecot sievec postfix curl chromium mbsync nginx caddy
 SOAK_MINUTES = 30
 PYTEST_ARGS = --cov -n auto --dist worksteal
 BENCH_ARGS = --write

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import AbstractContextManager
-
-from apiflask import APIFlask
+from typing import TYPE_CHECKING
 
 import config
-import controllers
-import models
-from services.relay import Policy, Relay
-from utils import logs
 from utils.clock import DAY, HOUR, SECOND
-from utils.crypto import Signer, Vault
-from utils.machine import host_name
-from workers.guest import Guest, guest
+
+# What is imported in the functions below takes its time, and half of the commands do without it.
+if TYPE_CHECKING:
+    from apiflask import APIFlask
+
+    from services.relay import Policy, Relay
+    from workers.guest import Guest
 
 MEGABYTE = 1_000_000
 DATABASE_PATIENCE = 60.0  # seconds; then the supervisor may start us again
@@ -24,12 +23,16 @@ DATABASE_PATIENCE = 60.0  # seconds; then the supervisor may start us again
 
 def create_app(settings: config.Settings | None = None) -> APIFlask:
     """The WSGI application over an up-to-date database. Delivery is started by gunicorn.conf.py's hooks."""
+    from apiflask import APIFlask
+
+    from controllers import web
+
     settings = settings or config.load()
     relay = compose(settings, DATABASE_PATIENCE)
     app = APIFlask("mailferry", root_path=str(config.ROOT))
     app.secret_key = settings.secret_key
     app.extensions["mailferry"] = relay
-    controllers.register(
+    web.register(
         app,
         cors_origins=settings.cors_origins,
         trusted_proxies=settings.trusted_proxies,
@@ -43,6 +46,8 @@ def compose(settings: config.Settings, patience: float = 0.0) -> Relay:
 
     `patience`: seconds to wait for a database server that does not answer yet.
     """
+    import models
+
     relay = bind(settings)
     models.initialize_db(settings.database, patience=patience)
     return relay
@@ -50,6 +55,11 @@ def compose(settings: config.Settings, patience: float = 0.0) -> Relay:
 
 def bind(settings: config.Settings) -> Relay:
     """The same over the database as it is: for the doctor, who must not treat before he has looked."""
+    import models
+    from services.relay import Relay
+    from utils import logs
+    from utils.crypto import Signer, Vault
+
     logs.configure(settings.log_level, settings.log_format)
     logs.mask([settings.api_key, settings.secret_key, settings.jwt_secret, *settings.credentials_key])
     logs.mask([config.password_in(settings.database_url)])
@@ -59,6 +69,9 @@ def bind(settings: config.Settings) -> Relay:
 
 
 def policy_of(settings: config.Settings) -> Policy:
+    from services.relay import Policy
+    from utils.machine import host_name
+
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Policy(
         data_dir=settings.data_dir,
@@ -81,6 +94,8 @@ def policy_of(settings: config.Settings) -> Policy:
 
 def member(settings: config.Settings, relay: Relay) -> AbstractContextManager[Guest]:
     """For a command that does the work of a daemon where there is none."""
+    from workers.guest import guest
+
     return guest(relay, settings.lease_seconds)
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
-from cryptography.fernet import Fernet
 from dotenv import dotenv_values, set_key
 
 ROOT = Path(__file__).resolve().parent
@@ -68,6 +67,8 @@ def secret(text: str) -> str:
 
 
 def fernet_keys(text: str) -> tuple[str, ...]:
+    from cryptography.fernet import Fernet  # it takes longer to load than all else here
+
     keys = words(text)
     for key in keys:
         try:
@@ -279,6 +280,8 @@ def load() -> Settings:
 
 
 def _make_secrets(missing: list[str], env: Mapping[str, str]) -> None:
+    from cryptography.fernet import Fernet
+
     others = dict.fromkeys(SECRETS, "x" * 16) | {"CREDENTIALS_KEY": Fernet.generate_key().decode()}
     path = from_env({**others, **env}).database
     if "CREDENTIALS_KEY" in missing and isinstance(path, Path) and path.exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 
 from flask import Flask, Request, current_app, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
@@ -16,6 +17,8 @@ from services.relay import Policy, Relay
 from services.roles import SCOPES, Role
 from utils.clock import now_ms
 from utils.crypto import same
+
+LARGEST_TEXT = 2_000_000  # bytes of all fields of a form but files: an email's html may be long
 
 
 class Sessions(SecureCookieSessionInterface):
@@ -38,7 +41,7 @@ def register(app: Flask) -> None:
     app.session_interface = Sessions()
     app.config.update(
         SESSION_COOKIE_NAME="mailferry", SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax",
-        MAX_FORM_MEMORY_SIZE=100_000,
+        MAX_FORM_MEMORY_SIZE=LARGEST_TEXT,
     )  # fmt: skip
 
 
@@ -69,9 +72,21 @@ def current() -> Principal | None:
     if "who" not in g:
         token, now = session.get("token"), now_ms()
         subject = browser_sessions.subject_of(str(token), now) if token else None
-        g.who = _principal(subject, now) if subject else None
+        g.who = _principal(subject, now, _policy()) if subject else None
     who: Principal | None = g.who
     return who
+
+
+def watched() -> Callable[[], bool]:
+    """Tells, also after this request, whether its session still goes on."""
+    token, policy = str(session.get("token", "")), _policy()
+
+    def goes_on() -> bool:
+        now = now_ms()
+        subject = browser_sessions.subject_of(token, now)
+        return subject is not None and _principal(subject, now, policy) is not None
+
+    return goes_on
 
 
 def csrf_token() -> str:
@@ -95,14 +110,18 @@ def _begin(subject: str, now: int) -> None:
     session["token"] = browser_sessions.begin(subject, request.remote_addr or "", agent, now)
 
 
-def _principal(subject: str, now: int) -> Principal | None:
+def _policy() -> Policy:
+    relay: Relay = current_app.extensions["mailferry"]
+    return relay.policy
+
+
+def _principal(subject: str, now: int, policy: Policy) -> Principal | None:
     kind, _, name = subject.partition(":")
     if kind == "key":
         return keys.by_id(int(name))
     if kind == "user":
         return _of_user(int(name), now)
-    relay: Relay = current_app.extensions["mailferry"]
-    return MASTER if same(name, _mark(relay.policy)) else None
+    return MASTER if same(name, _mark(policy)) else None
 
 
 def _of_user(user_id: int, now: int) -> Principal | None:

@@ -39,9 +39,12 @@ VARIABLES = {"name": "Ann", "order": {"number": 7, "items": [{"title": "A kettle
 
 @operation(bp, "POST", "/api/templates", Operation(
     "create_template", "Store a template", TAG, Scope.ADMIN, {201: ("Its id", says.TEMPLATE_SAVED)}, group="admin",
-    body=NewTemplateBody, large=True, example=EXAMPLE, errors=(409,),
+    body=NewTemplateBody, large=True, example=EXAMPLE, errors=(409,), sets=("Location",),
 ))  # fmt: skip
 def create(call: Call) -> Response:
+    """In Jinja. A mistake is a 400 that names the part and the line. A service key that names no tenant stores the
+    service's own.
+    """
     body: NewTemplateBody = call.body
     template_id, version = store.create(call.who, body.model_dump(), call.now)
     message = "Template created successfully"
@@ -53,6 +56,7 @@ def create(call: Call) -> Response:
 @operation(bp, "GET", "/api/templates", Operation(
     "list_templates", "Stored templates, by name", TAG, Scope.READ,
     {200: ("A page of templates", says.array(says.TEMPLATE_SUMMARY))}, query=TemplatesQuery,
+    sets=("X-Total-Count", "Link"),
 ))  # fmt: skip
 def listed(call: Call) -> Response:
     query: TemplatesQuery = call.query
@@ -69,6 +73,7 @@ def listed(call: Call) -> Response:
     example={name: EXAMPLE[name] for name in ("subject", "html", "text")} | {"variables": VARIABLES},
 ))  # fmt: skip
 def previewed_source(call: Call) -> dict[str, Any]:
+    """Held to the same rules as one that is saved. What is missing is named, and shown as it stands in the template."""
     body: SourcePreviewBody = call.body
     shown = preview.preview_of(call.relay, call.who, body.subject, body.html, body.text, body.variables)
     return shown.view()
@@ -79,6 +84,7 @@ def previewed_source(call: Call) -> dict[str, Any]:
     {200: ("The template", says.TEMPLATE)}, query=VersionQuery,
 ))  # fmt: skip
 def detail(call: Call, template: str) -> dict[str, Any]:
+    """The version in force, or an older one."""
     query: VersionQuery = call.query
     return view.detail(store.find(call.who, template), query.version)
 
@@ -89,6 +95,9 @@ def detail(call: Call, template: str) -> dict[str, Any]:
     example={"subject": "Order {{ order.number }} has left us"}, errors=(409,),
 ))  # fmt: skip
 def update(call: Call, template: str) -> dict[str, Any]:
+    """Only what is given changes. The new version is in force at once; mail that waits is not touched, and the last
+    500 versions are kept.
+    """
     body: TemplateChangesBody = call.body
     found = store.find(call.who, template)
     version = store.update(call.who, found.id, body.values(), call.now)
@@ -100,6 +109,7 @@ def update(call: Call, template: str) -> dict[str, Any]:
     group="admin",
 ))  # fmt: skip
 def delete(call: Call, template: str) -> tuple[None, int]:
+    """Mail that was made of it is still sent."""
     store.delete(call.who, template)
     return None, 204
 
@@ -107,6 +117,7 @@ def delete(call: Call, template: str) -> tuple[None, int]:
 @operation(bp, "GET", f"{PATH}/versions", Operation(
     "list_template_versions", "The versions of a template, newest first", TAG, Scope.READ,
     {200: ("A page of versions", says.array(says.TEMPLATE_VERSION))}, query=TemplatesQuery,
+    sets=("X-Total-Count", "Link"),
 ))  # fmt: skip
 def versions(call: Call, template: str) -> Response:
     query: TemplatesQuery = call.query
@@ -125,6 +136,7 @@ def versions(call: Call, template: str) -> Response:
     {200: ("The version in force", says.TEMPLATE_SAVED)}, group="admin", errors=(409,),
 ))  # fmt: skip
 def restore(call: Call, template: str, version: int) -> dict[str, Any]:
+    """If it is the one in force, nothing changes."""
     found = store.find(call.who, template)
     number = store.restore(call.who, found.id, version, call.now)
     message = f"What version {version} says is in force again"
@@ -136,6 +148,7 @@ def restore(call: Call, template: str, version: int) -> dict[str, Any]:
     {200: ("As it would be sent", says.PREVIEW)}, body=PreviewBody, large=True, example={"variables": VARIABLES},
 ))  # fmt: skip
 def previewed(call: Call, template: str) -> dict[str, Any]:
+    """Variables that are missing are named, and shown as they stand in the template. Nothing is sent."""
     body: PreviewBody = call.body
     return preview.preview(call.relay, call.who, template, body.variables, body.version).view()
 
@@ -144,8 +157,10 @@ def previewed(call: Call, template: str) -> dict[str, Any]:
     "send_template_test", "Send a template to an address, through the queue", TAG, Scope.SEND,
     {201: ("Stored durably, and queued", says.EMAIL_CREATED)}, group="test", body=TestSendBody, large=True,
     example={"to": "you@example.com", "variables": VARIABLES}, errors=(422, 507), headers=HEADERS,
+    sets=("Location", "Idempotent-Replayed"),
 ))  # fmt: skip
 def tested(call: Call, template: str) -> Response:
+    """It travels like all other mail, with the tag `template-test`. A variable that is missing is a 400."""
     body: TestSendBody = call.body
     use = TemplateUse(template, body.version, body.variables)
     key = key_of(call.request, f"templates/{template}/test", body.model_dump())

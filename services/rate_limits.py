@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from services.errors import RateLimitedError
 from services.principal import Principal
@@ -73,7 +74,7 @@ class RateLimits:
 
     def check_address(self, address: str, group: str, now: int) -> None:
         """The same for callers that have no credential yet."""
-        self._count(self._groups[group], f"address:{address}", group, now)
+        self._count(self._groups[group], f"address:{neighbourhood(address)}", group, now)
 
     def check_link(self, account_id: str, group: str, now: int) -> None:
         """The same for links that need none: whoever has them, they are of this account."""
@@ -100,6 +101,16 @@ class RateLimits:
                 if window and window[-1] > now - DAY
             }
             self._windows = busy if len(busy) < _MANY else {}
+
+
+def neighbourhood(address: str) -> str:
+    """What one caller has for itself: of IPv6 that is a whole network of 64 bits."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
+    except ValueError:
+        return address
 
 
 def _refused(rate: Rate, group: str, reset: int, now: int) -> RateLimitedError:

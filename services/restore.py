@@ -20,16 +20,17 @@ from pysqlite3 import dbapi2 as sqlite
 
 import models
 from models.database import database
-from services import aftermath, kept_suppressions
+from services import aftermath, audit, kept_suppressions
 from services.backup import BackupError
 from services.backup_file import Report, inspect
 from services.presence import daemon_lock
-from utils.clock import compact
+from utils.clock import compact, iso
 from utils.crypto import Vault
 from utils.filelock import FileLock, holder_of
 from utils.machine import free_bytes, sync_folder
 
 _PARTS = ("", "-wal", "-shm")  # a log left behind would be played into the restored database
+_CHUNK = 4_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,13 @@ class Restored:
 
 
 def restore(
-    file: Path, place: Path, vault: Vault, plan: Plan, now: int, tell: Callable[[str], None] = lambda step: None
+    file: Path, place: Path, vault: Vault, plan: Plan, now: int, tell: Callable[[str], None] = lambda step: None,
+    progress: Callable[[int, int], None] = lambda done, total: None, by: audit.Actor | None = None,
 ) -> Restored:  # fmt: skip
-    """Check the file, then make it the database at `place`. BackupError before anything is touched."""
+    """Check the file, then make it the database at `place`. BackupError before anything is touched.
+
+    `progress` hears of bytes copied, of how many. `by`: who it is in the audit log, which is the restored one.
+    """
     tell(f"Checking {file}")
     report = _trusted(file, vault, plan)
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -73,10 +78,10 @@ def restore(
         try:
             tell("Copying it")
             fresh = work / place.name
-            shutil.copyfile(file, fresh)
+            _copy(file, fresh, progress)
             tell("Settling what may have happened since")
             kept, whole = kept_suppressions.read(place)
-            changes, since = _prepare(fresh, report, plan, now, kept)
+            changes, since = _prepare(fresh, report, plan, now, kept, by)
             aside = _swap(fresh, place, now)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -109,13 +114,23 @@ def _nobody_else(place: Path) -> Iterator[None]:
         lock.release()
 
 
+def _copy(file: Path, fresh: Path, progress: Callable[[int, int], None]) -> None:
+    size, done = file.stat().st_size, 0
+    with file.open("rb") as source, fresh.open("xb") as target:
+        while some := source.read(_CHUNK):
+            done += target.write(some)
+            progress(done, size)
+
+
 def _prepare(
-    fresh: Path, report: Report, plan: Plan, now: int, kept: kept_suppressions.Rows
+    fresh: Path, report: Report, plan: Plan, now: int, kept: kept_suppressions.Rows, by: audit.Actor | None
 ) -> tuple[aftermath.Changes, int]:
     """Bring the copy up to date, settle what is in doubt, and get all of it on disk in one file. What was changed, and
     how many suppressed addresses were added."""
     try:
         models.initialize_db(fresh)
+        if by is not None:  # in the copy: whoever restores it may not be who owns the place where it goes
+            audit.note(by, "restore_backup", report.file.name, {"taken_at": iso(report.taken_at)}, now)
         if plan.nothing_ran_since:
             return aftermath.forget_backup(), kept_suppressions.enter(kept)
         changes = aftermath.settle(report, now, resend=plan.resend, trust_usage=plan.trust_usage)

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from models.database import marks, row, rows
 from models.email import State
 from services.errors import FieldError, InvalidInputError
 from services.reading import MAX_ID
-from utils.clock import HOUR, iso, iso_or_none
+from utils.clock import HOUR, iso, iso_or_none, monotonic
 
 STATES = tuple(State)
 # Ids follow created_at, but for clocks that were set back: allow for that much.
 CLOCK_SLACK = HOUR
+STEP = 5_000  # emails that a search for a part of a text reads at a time
+PATIENCE = 0.1  # seconds that it reads for one page
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +42,53 @@ class Filters:
 class Page:
     items: list[dict[str, Any]]
     next_cursor: str | None  # None: this is the last page
+    looked_back_to: str | None = (
+        None  # ISO; where a search for `q` has stopped for now: the next page goes on
+    )
 
 
 def search(tenant: str | None, filters: Filters, limit: int, cursor: str | None) -> Page:
     """One page. InvalidInputError for a status or cursor that is none."""
     if filters.status is not None:
         _check_status(filters.status)
-    sql, params = query(tenant, filters, _id_of(cursor) if cursor else MAX_ID)
-    ids = [int(one) for (one,) in rows(f"{sql} LIMIT ?", *params, limit + 1)]
+    last_id = _id_of(cursor) if cursor else MAX_ID
+    if filters.q is not None:
+        return _looked_through(tenant, filters, limit, last_id)
+    ids = _ids(*query(tenant, filters, last_id), limit + 1)
+    return _page(ids, limit)
+
+
+def _page(ids: list[int], limit: int) -> Page:
     more = len(ids) > limit
     ids = ids[:limit]
     return Page(_items(ids), _cursor_of(ids[-1]) if more else None)
+
+
+def _looked_through(tenant: str | None, filters: Filters, limit: int, last_id: int) -> Page:
+    """No index helps to find a part of a text, so emails are read, newest first, for as long as somebody waits; then
+    the page ends where that was, with fewer items than asked for, or none."""
+    ids: list[int] = []
+    end = monotonic() + PATIENCE
+    while True:
+        first_id = _step(tenant, filters, last_id)
+        ids += _ids(*query(tenant, filters, last_id, first_id or 1), limit + 1 - len(ids))
+        if len(ids) > limit or first_id is None:
+            return _page(ids, limit)
+        if monotonic() >= end:
+            at = row("SELECT created_at FROM emails WHERE id = ?", first_id)
+            return Page(_items(ids), _cursor_of(first_id), iso_or_none(at[0]) if at else None)
+        last_id = first_id - 1
+
+
+def _step(tenant: str | None, filters: Filters, last_id: int) -> int | None:
+    """The lowest id of the next STEP emails that hold but for `q`; None when there are no more than these."""
+    sql, params = query(tenant, replace(filters, q=None), last_id)
+    found = rows(f"{sql} LIMIT 1 OFFSET ?", *params, STEP - 1)
+    return int(found[0][0]) if found else None
+
+
+def _ids(sql: str, params: list[Any], limit: int) -> list[int]:
+    return [int(one) for (one,) in rows(f"{sql} LIMIT ?", *params, limit)]
 
 
 def by_status(tenant: str | None, status: str, limit: int, offset: int) -> list[dict[str, Any]]:
@@ -91,8 +129,8 @@ def first_id_at(at: int) -> int:
     return low
 
 
-def query(tenant: str | None, filters: Filters, last_id: int) -> tuple[str, list[Any]]:
-    """SQL that gives the ids up to `last_id`, newest first, and its parameters.
+def query(tenant: str | None, filters: Filters, last_id: int, first_id: int = 1) -> tuple[str, list[Any]]:
+    """SQL that gives the ids from `last_id` down to `first_id`, newest first, and its parameters.
 
     The table that tells most is read first (CROSS JOIN keeps SQLite from turning that round), in the order of the
     answer, so that a page costs the same however many there are.
@@ -111,6 +149,8 @@ def query(tenant: str | None, filters: Filters, last_id: int) -> tuple[str, list
             term = f"EXISTS (SELECT 1 FROM recipients r WHERE r.email_id = e.id AND {term})"
         terms.append((term, [filters.recipient]))
     terms.append((f"{key} <= ?", [last_id]))
+    if first_id > 1:
+        terms.append((f"{key} >= ?", [first_id]))
     where = " AND ".join(term for term, _ in terms)
     sql = f"SELECT DISTINCT {key} FROM {source} WHERE {where} ORDER BY {key} DESC"
     return sql, [value for _, values in terms for value in values]

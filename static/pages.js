@@ -12,14 +12,32 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
+// A form is sent once, however often its button is pressed. Should no page come, it may be sent again.
+const AGAIN = 15_000; // ms
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post" || event.submitter?.formTarget) return; // a preview beside it
+  if ("sent" in form.dataset) return event.preventDefault();
+  form.dataset.sent = "";
+  setTimeout(() => { delete form.dataset.sent; }, AGAIN);
+});
+window.addEventListener("pageshow", () => {
+  document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
+});
+
 // <button data-copy="#id"> copies the text of an element.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent.trim());
-  const label = button.textContent;
+  const place = document.querySelector(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(place.textContent.trim());
+  } catch { // there is no clipboard where the page came without TLS from another machine
+    return document.getSelection().selectAllChildren(place);
+  }
+  button.dataset.label ??= button.textContent;
   button.textContent = "Copied";
-  setTimeout(() => { button.textContent = label; }, 1500);
+  setTimeout(() => { button.textContent = button.dataset.label; }, 1500);
 });
 
 // A frame as narrow as a phone, and back. Without JavaScript the button is not there.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import socket
 from pathlib import Path
@@ -65,3 +66,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def os_user() -> str:
+    """Who runs this process; with whoever logged in, where that is somebody else (sudo)."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user need not have a name
+        name = f"user {os.getuid()}"
+    try:
+        login = os.getlogin()
+    except OSError:  # no terminal
+        return name
+    return name if login == name else f"{login} as {name}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from controllers.cli.completing import account_ids
 from controllers.cli.context import Session, operator, pass_session
 from controllers.cli.output import (
     json_option,
@@ -45,7 +46,7 @@ def list_(session: Session, tenant: str, as_json: bool) -> None:
 
 
 @group.command()
-@click.argument("account_id")
+@click.argument("account_id", shell_complete=account_ids)
 @click.option(
     "--password-stdin", is_flag=True, help="Try the password on standard input, not the stored one."
 )

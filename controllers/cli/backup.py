@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from controllers.cli import audited
 from controllers.cli.context import Session, pass_session
 from controllers.cli.output import emails, json_option, print_facts, print_json, progress_bar
 from services import pg_dump
@@ -102,7 +103,10 @@ def restore(
         raise click.ClickException(pg_dump.HOW_TO_RESTORE)
     plan = Plan(resend=waiting == "resend", trust_usage=usage == "backup", **choices)
     tell: Callable[[str], None] = lambda step: click.echo(f"{step} …", err=True)  # noqa: E731
-    done = put_back(file, settings.database_path, _vault(session), plan, now_ms(), tell)
+    with progress_bar("Copying") as progress:
+        done = put_back(
+            file, settings.database_path, _vault(session), plan, now_ms(), tell, progress, audited.actor()
+        )
     if as_json:
         print_json(_as_dict(done))
     else:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, update_wrapper
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import click
 
-from services.principal import Principal, Scope, check_name
-from services.relay import Relay
+if TYPE_CHECKING:  # they take long to load, and --help needs none of them
+    from services.principal import Principal
+    from services.relay import Relay
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Guest(Protocol):
@@ -48,6 +52,10 @@ class Session:
 
     def __init__(self, context: CliContext) -> None:
         self.context = context
+        self.opened = False
+        # For the audit log, where a command knows better than its arguments tell; "": it has changed nothing.
+        self.target: str | None = None
+        self.details: dict[str, Any] = {}
 
     @cached_property
     def settings(self) -> Any:
@@ -58,17 +66,48 @@ class Session:
 
     def open(self) -> Relay:
         """Bind the database, brought up to date."""
+        self.opened = True
         return self.context.compose(self.settings)
+
+    def readable(self) -> bool:
+        """Whether there is a database to read, told without making one."""
+        if not self.context.has_key():
+            return False
+        place = self.settings.database
+        return not isinstance(place, Path) or place.exists()
 
     def open_as_it_is(self) -> Relay:
         return (self.context.bind or self.context.compose)(self.settings)
 
 
-pass_session = click.make_pass_decorator(Session)
+def pass_session(command: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+    """Hand the session to a command; and when it has changed how the relay works, tell the audit log."""
+
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        click_context = click.get_current_context()
+        session = click_context.ensure_object(Session)
+        try:
+            result = command(session, *args, **options)
+        except BaseException:
+            if session.target:  # it was stopped half-way
+                _note(click_context, session)
+            raise
+        _note(click_context, session)
+        return result
+
+    return update_wrapper(run, command)
+
+
+def _note(click_context: click.Context, session: Session) -> None:
+    from controllers.cli import audited
+
+    audited.note(click_context, session)
 
 
 def operator(tenant: str = "") -> Principal:
     """Whoever has a shell here and can read .env may do everything, for the service or a tenant."""
+    from services.principal import Principal, Scope, check_name
+
     if tenant:
         check_name("tenant", tenant)
     return Principal(None, "command line", True, tenant, "", frozenset({Scope.ADMIN}))

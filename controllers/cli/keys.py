@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from controllers.cli.completing import key_ids
 from controllers.cli.context import Session, operator, pass_session
 from controllers.cli.output import json_option, print_facts, print_json, print_table, tenant_option
 from services import keys
@@ -43,6 +44,7 @@ def create(
     request = keys.KeyRequest(name, tenant, user, _scopes(scopes), rate_limit)
     session.open()
     key, secret = keys.create(request, now_ms())
+    session.target = str(key.id)
     if as_json:
         print_json(keys.described(key) | {"key": secret})
         return
@@ -67,7 +69,7 @@ def list_(session: Session, tenant: str, as_json: bool) -> None:
 
 
 @group.command()
-@click.argument("key_id", type=int)
+@click.argument("key_id", type=int, shell_complete=key_ids)
 @tenant_option
 @json_option
 @pass_session

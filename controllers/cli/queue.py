@@ -1,4 +1,4 @@
-"""The queue at a glance."""
+"""The queue at a glance, and the switch of all delivery."""
 
 from __future__ import annotations
 
@@ -8,15 +8,26 @@ import click
 
 from controllers.cli.context import Session, operator, pass_session
 from controllers.cli.output import json_option, print_facts, print_json, print_table, tenant_option, used_of
+from services import switches
 from services.stats import queue_stats
 from utils.clock import now_ms
 
 
-@click.command()
+@click.group("queue", invoke_without_command=True)
+@tenant_option
+@json_option
+@click.pass_context
+def group(click_context: click.Context, tenant: str, as_json: bool) -> None:
+    """Tell how the queue stands; pause or resume all delivery. Without a command: show."""
+    if click_context.invoked_subcommand is None:
+        click_context.invoke(show, tenant=tenant, as_json=as_json)
+
+
+@group.command()
 @tenant_option
 @json_option
 @pass_session
-def queue(session: Session, tenant: str, as_json: bool) -> None:
+def show(session: Session, tenant: str, as_json: bool) -> None:
     """Tell how much waits, since when, where it piles up, and how fast it moves."""
     relay = session.open()
     stats = queue_stats(relay, operator(tenant).visible_tenant, now_ms())
@@ -29,6 +40,34 @@ def queue(session: Session, tenant: str, as_json: bool) -> None:
     for print_part in (_rates, _configs, _ages):
         click.echo()
         print_part(stats)
+
+
+@group.command()
+@json_option
+@pass_session
+def pause(session: Session, as_json: bool) -> None:
+    """Deliver nothing more; accepting goes on, and what is on the wire is finished."""
+    session.open()
+    switches.pause_relay(now_ms())
+    _switched(True, "Paused: mail is accepted, none is delivered.", as_json)
+
+
+@group.command()
+@json_option
+@pass_session
+def resume(session: Session, as_json: bool) -> None:
+    """Deliver again."""
+    relay = session.open()
+    switches.resume_relay(now_ms())
+    relay.wake()
+    _switched(False, "Delivering again.", as_json)
+
+
+def _switched(paused: bool, told: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"paused": paused})
+    else:
+        click.echo(told)
 
 
 def _rates(stats: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from controllers.bodies import checked
+from controllers.cli.confirm import confirmed, yes_option
 from controllers.cli.context import Session, operator, pass_session
 from controllers.cli.output import json_option, print_facts, print_json, print_table, safe, tenant_option
 from controllers.schemas.templates import NewTemplateBody, PreviewBody
@@ -17,7 +18,7 @@ from services.principal import Principal
 from services.submission import TemplateUse
 from services.templates import preview as previews
 from services.templates import store, view
-from utils.clock import now_ms
+from utils.clock import iso, now_ms
 
 _ALL = 1_000_000
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -33,7 +34,7 @@ def _variables_options(command: Any) -> Any:
 
 @click.group("templates")
 def group() -> None:
-    """List, show, save, preview and try out stored templates."""
+    """Save, show, preview, try out and delete stored templates."""
 
 
 @group.command("list")
@@ -106,6 +107,7 @@ def save(
     if text_file is not None:
         fields["text"] = _read(text_file)
     version = _save(who, name, fields)
+    session.target, session.details = name, {"version": version}
     if as_json:
         print_json({"name": name, "version": version})
     else:
@@ -160,6 +162,61 @@ def test(
         print_json({"email_id": answer.body["email_id"]})
     else:
         click.echo(f"Email {answer.body['email_id']} is queued.")
+
+
+@group.command()
+@click.argument("template")
+@tenant_option
+@json_option
+@pass_session
+def versions(session: Session, template: str, tenant: str, as_json: bool) -> None:
+    """List the versions of a template, newest first."""
+    session.open()
+    found = store.versions(store.find(operator(tenant), template), _ALL, 0)
+    told = [{"version": number, "created_at": iso(at), "subject": subject} for number, at, subject in found]
+    if as_json:
+        print_json(told)
+        return
+    print_table(("version", "created_at", "subject"), [list(one.values()) for one in told])
+
+
+@group.command()
+@click.argument("template")
+@click.argument("version", type=click.IntRange(1))
+@tenant_option
+@json_option
+@pass_session
+def restore(session: Session, template: str, version: int, tenant: str, as_json: bool) -> None:
+    """Put what an older version says in force again, as a new version."""
+    session.open()
+    number = store.restore(operator(tenant), template, version, now_ms())
+    session.target, session.details = template, {"version": number, "as": version}
+    if as_json:
+        print_json({"name": template, "version": number})
+    else:
+        click.echo(f"Template {template}: version {number} is in force, and says what {version} said.")
+
+
+@group.command()
+@click.argument("template")
+@yes_option
+@tenant_option
+@json_option
+@pass_session
+def delete(session: Session, template: str, yes: bool, tenant: str, as_json: bool) -> int:
+    """Delete a template and all its versions. Mail that was made of it is not touched."""
+    session.open()
+    name = store.find(operator(tenant), template).name
+    session.target = ""
+    if not confirmed(f"Delete the template {safe(name)} and all its versions?", yes):
+        return 1
+    store.delete(operator(tenant), template)
+    session.target = name
+    if as_json:
+        print_json({"name": name, "deleted": True})
+    else:
+        click.echo(f"Template {name} is deleted.")
+    return 0
 
 
 def _save(who: Principal, name: str, fields: dict[str, Any]) -> int:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import click
 
+from controllers.cli.audited import listed
 from controllers.cli.context import Session, pass_session
 from controllers.cli.output import emails, json_option, print_json, print_table, progress_bar
 from services import unknown
@@ -74,6 +75,7 @@ def _decide(
         done = unknown.decide(
             relay, None if everything else ids, decision, now_ms(), lambda done: show(done, total)
         )
+    session.target = ("all" if everything else listed(sorted(set(ids)))) if done else ""
     left = 0 if everything else len(set(ids)) - done
     if as_json:
         print_json({"done": done, "left": left})

@@ -6,12 +6,15 @@ import sys
 
 import click
 
+from controllers.cli.completing import user_names
 from controllers.cli.context import Session, pass_session
 from controllers.cli.output import json_option, print_json, print_table
 from services import users
+from services.errors import NotFoundError
 from services.roles import Role
 from utils.clock import now_ms
 
+existing = click.argument("name", shell_complete=user_names)
 _COLUMNS = ("id", "name", "role", "created_at", "last_seen_at", "locked_until")
 
 
@@ -23,15 +26,17 @@ def group() -> None:
 @group.command()
 @click.argument("name")
 @click.option(
-    "--role", type=click.Choice([str(one) for one in Role]), default=str(Role.OPERATOR), show_default=True
-)
+    "--role", type=click.Choice([str(one) for one in Role]), default=str(Role.OPERATOR), show_default=True,
+    help="What they may do.",
+)  # fmt: skip
+@json_option
 @pass_session
-def add(session: Session, name: str, role: str) -> None:
+def add(session: Session, name: str, role: str, as_json: bool) -> None:
     """Add somebody. The password is asked for, or read from a pipe."""
     password = _password()
     session.open()
     users.create(name, password, role, now_ms())
-    click.echo(f"{name} may sign in now.")
+    _done(name, f"{name} may sign in now.", as_json)
 
 
 @group.command("list")
@@ -48,35 +53,59 @@ def list_(session: Session, as_json: bool) -> None:
 
 
 @group.command()
-@click.argument("name")
+@existing
+@json_option
 @pass_session
-def password(session: Session, name: str) -> None:
+def password(session: Session, name: str, as_json: bool) -> None:
     """Set a new password, and sign them out. It also ends a lock."""
     given = _password()
     session.open()
     users.set_password(users.by_name(name).id, given)
-    click.echo(f"{name} has a new password.")
+    _done(name, f"{name} has a new password.", as_json)
 
 
 @group.command()
-@click.argument("name")
+@existing
 @click.argument("role", type=click.Choice([str(one) for one in Role]))
+@json_option
 @pass_session
-def role(session: Session, name: str, role: str) -> None:
+def role(session: Session, name: str, role: str, as_json: bool) -> None:
     """Change what somebody may do."""
     session.open()
     users.set_role(users.by_name(name).id, role)
-    click.echo(f"{name} is {role} now.")
+    _done(name, f"{name} is {role} now.", as_json)
 
 
 @group.command()
-@click.argument("name")
+@existing
+@json_option
 @pass_session
-def remove(session: Session, name: str) -> None:
+def unlock(session: Session, name: str, as_json: bool) -> None:
+    """End a lock that wrong passwords brought about."""
+    session.open()
+    users.unlock(users.by_name(name).id)
+    _done(name, f"{name} may try again.", as_json)
+
+
+@group.command()
+@existing
+@json_option
+@pass_session
+def remove(session: Session, name: str, as_json: bool) -> None:
     """Remove somebody, and sign them out."""
     session.open()
     users.remove(users.by_name(name).id)
-    click.echo(f"{name} is removed.")
+    _done(name, f"{name} is removed.", as_json)
+
+
+def _done(name: str, told: str, as_json: bool) -> None:
+    if not as_json:
+        click.echo(told)
+        return
+    try:
+        print_json(users.described(users.find(users.by_name(name).id)))
+    except NotFoundError:
+        print_json({"name": name, "removed": True})
 
 
 def _password() -> str:

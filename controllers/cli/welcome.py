@@ -17,7 +17,8 @@ def show(host: str, port: int, env_file: Path, stream: TextIO) -> None:
     key = f'-H "X-API-Key: {_key(env_file)}"'
     body = '{"subject": "Hello", "recipients": ["you@example.com"], "text_content": "It works."}'
     stream.write(
-        f"\nMailferry is ready on {url} (API: {url}/docs). Send a first email:\n\n"
+        f"\nMailferry is ready: {url} in a browser (log in with API_KEY from {env_file}), {url}/docs for the API."
+        " Send a first email:\n\n"
         f"  curl {key} -H 'Content-Type: application/json' -d '{body}' {url}/api/emails\n\n"
         f"and read what the sandbox caught:\n\n"
         f"  curl {key} {url}/api/sandbox\n\n"

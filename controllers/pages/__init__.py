@@ -24,3 +24,4 @@ from controllers.pages import (  # noqa: F401 - each routes its pages
     welcome,
 )
 from controllers.pages.frame import bp as bp
+from controllers.pages.frame import missing as missing

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
+from secrets import token_urlsafe
 from typing import Any
 
 from flask import Response, request, url_for
 from werkzeug.datastructures import FileStorage
 
+from controllers.bodies import fingerprint
 from controllers.pages.email import moment
-from controllers.pages.forms import wrong_fields
+from controllers.pages.forms import whole_number, wrong_fields
 from controllers.pages.frame import Done, Visit, action, page, render
 from services import configs
-from services.accept import NewEmail, submit
+from services.accept import IdempotencyKey, NewEmail, submit
 from services.errors import FieldError, InvalidInputError, ServiceError
 from services.roles import Role
 from utils.addresses import split_list
@@ -20,6 +23,8 @@ from utils.mime import Attachment
 
 # The API's names of fields → the form's, so that what is wrong is told beside the field.
 FIELDS = {"recipients": "to", "html_content": "html", "text_content": "text", "smtp_config_id": "config"}
+
+_LONGEST_ONCE = 64  # characters
 
 
 @page("/compose", Role.OPERATOR)
@@ -30,11 +35,26 @@ def compose(visit: Visit) -> Response:
 @action("/compose", Role.OPERATOR, audited=False)
 def send_email(visit: Visit) -> Any:
     try:
-        answer = submit(visit.relay, visit.who, _email(), visit.now)
+        answer = submit(visit.relay, visit.who, _email(), visit.now, _once())
     except ServiceError as error:
         return _form(visit, request.form.to_dict(), error)
     email_id = int(answer.body["email_id"])
     return Done("Accepted. This page shows what becomes of it.", url_for("pages.email", email_id=email_id))
+
+
+def _once() -> IdempotencyKey | None:
+    """The same form sent twice, as by a double click, is one email. Changed, it is another."""
+    once = request.form.get("once", "")
+    if not (0 < len(once) <= _LONGEST_ONCE and once.isascii() and once.isprintable()):
+        return None
+    said = [
+        [name, request.form.getlist(name)] for name in sorted(request.form) if name not in ("csrf", "back")
+    ]
+    files = [[one.filename, sha256(one.read()).hexdigest()] for one in request.files.getlist("files")]
+    for one in request.files.getlist("files"):
+        one.seek(0)
+    mark = fingerprint([said, files])
+    return IdempotencyKey(f"{once} {mark.hex()}", "page compose", mark)
 
 
 def _email() -> NewEmail:
@@ -49,7 +69,7 @@ def _email() -> NewEmail:
         sender=form.get("sender", "").strip() or None,
         attachments=list(files_of(request.files.getlist("files"))),
         priority=_priority(form.get("priority", "3")),
-        smtp_config_id=int(form["config"]) if form.get("config", "").isdecimal() else None,
+        smtp_config_id=whole_number(form.get("config", "")),
         send_at=moment("send_at", form["send_at"]) if form.get("send_at") else None,
         tags=split_list(form.get("tags", "")),
     )
@@ -68,6 +88,7 @@ def _priority(text: str) -> int:
 
 
 def _form(visit: Visit, values: dict[str, str], error: ServiceError | None = None) -> Response:
+    values = {"once": token_urlsafe(16)} | values
     wrong = {FIELDS.get(name, name): message for name, message in wrong_fields(error).items()}
     return render(
         "compose.html", error.status if error else 200, values=values, wrong=wrong, told=error.message if error else "",

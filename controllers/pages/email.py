@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from flask import Response, request, url_for
 
+from controllers.pages.forms import whole_number
 from controllers.pages.frame import Done, Visit, action, page, render
 from controllers.pages.sandbox import eml, mail_html
 from services import actions, configs, reading
@@ -18,6 +19,7 @@ from services.why import why
 
 WAITING = ("scheduled", "queued", "retry")
 AGAIN = ("failed", "cancelled", "unknown")
+_YEAR_10000 = datetime(9999, 12, 31, tzinfo=UTC).timestamp()  # near enough; in s
 
 
 @page("/emails/<id:email_id>")
@@ -96,15 +98,19 @@ def _done(email_id: int, message: str, **details: str) -> Done:
 
 
 def _number(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 18):
+    found = whole_number(text)
+    if found is None:
         raise InvalidInputError.of([FieldError(name, "must be a number")])
-    return int(text)
+    return found
 
 
 def moment(name: str, text: str) -> int:
     """A day and time as the browser's field gives it: in UTC, unless static/pages.js has added its zone. ms."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInputError.of([FieldError(name, "must be a day and a time")]) from None
-    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+        at = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        at = -1.0
+    if not 0 <= at < _YEAR_10000:
+        raise InvalidInputError.of([FieldError(name, "must be a day and a time")])
+    return round(at * 1000)

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Response, request, url_for
 
+from controllers.pages.forms import whole_number
 from controllers.pages.frame import Done, Visit, action, came_from, page, render
 from services import actions, configs, search
 from services.errors import ConflictError, InvalidInputError, NotFoundError
@@ -28,7 +29,8 @@ def emails(visit: Visit) -> Response:
             wrong = error.message
     asked = {name: value for name, value in request.args.items() if value and name != "cursor"}
     return render(
-        "emails.html", emails=found.items, next=found.next_cursor, first="cursor" not in request.args, asked=asked,
+        "emails.html", emails=found.items, next=found.next_cursor,
+        looked_back_to=found.looked_back_to, first="cursor" not in request.args, asked=asked,
         wrong=wrong, states=search.STATES, configs=configs.listed(visit.who, 200, 0)[0],
     )  # fmt: skip
 
@@ -50,7 +52,8 @@ def erase_emails(visit: Visit) -> Done:
 
 def _each(visit: Visit, done: str, act: Callable[[int], Any]) -> Done:
     """Each by itself: one that cannot be is told, and stops no other."""
-    ids = [int(one) for one in request.form.getlist("id") if one.isascii() and one.isdigit()][:MOST_AT_ONCE]
+    chosen = map(whole_number, request.form.getlist("id")[:MOST_AT_ONCE])
+    ids = [one for one in chosen if one is not None]
     good, refused = [], []
     for email_id in ids:
         try:
@@ -79,10 +82,19 @@ def _filters() -> tuple[search.Filters, str]:
             recipient=args.get("recipient", "").strip() or None,
             since=_moment(args.get("since", "")),
             until=_moment(args.get("until", "")),
-            smtp_config_id=int(args["config"]) if args.get("config") else None,
+            smtp_config_id=_config(args.get("config", "")),
         ), ""
     except ValueError:
         return search.Filters(), "A time or a config in the address is not one."
+
+
+def _config(text: str) -> int | None:
+    if not text:
+        return None
+    found = whole_number(text)
+    if found is None:
+        raise ValueError(text)
+    return found
 
 
 def _moment(text: str) -> int | None:

@@ -12,11 +12,13 @@ from typing import Any, TypeVar, get_args
 
 from flask import request
 from pydantic import BaseModel
+from werkzeug.datastructures import MultiDict
 
 from controllers.bodies import checked, refuse_nul
 from services.errors import ServiceError
 
 Model = TypeVar("Model", bound=BaseModel)
+_DIGITS = 18  # databases hold no number with more
 
 
 def read_form(model: type[Model], *, secrets: tuple[str, ...] = ("password",)) -> Model:
@@ -29,6 +31,17 @@ def read_form(model: type[Model], *, secrets: tuple[str, ...] = ("password",)) -
         given[name] = _value(texts[-1], set(_types(about.annotation)))
     refuse_nul(given)
     return checked(given, model)
+
+
+def whole_number(text: str) -> int | None:
+    """What a form or an address gives as a number of ours: an id, a limit. None for anything else."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else None
+
+
+def refuse_broken(given: MultiDict[str, str]) -> None:
+    """InvalidInputError for a NUL in any field: PostgreSQL takes none."""
+    refuse_nul(given.to_dict(flat=False))
 
 
 def wrong_fields(error: ServiceError | None) -> dict[str, str]:

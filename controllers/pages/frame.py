@@ -13,12 +13,25 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from apiflask import APIBlueprint
-from flask import Response, current_app, flash, redirect, render_template, request, stream_template, url_for
+from flask import (
+    Response,
+    current_app,
+    flash,
+    g,
+    redirect,
+    render_template,
+    request,
+    stream_template,
+    url_for,
+)
 from markupsafe import Markup, escape
+from werkzeug.exceptions import HTTPException
 
 from controllers import sessions
 from controllers.access import declared
+from controllers.errors import of_accident, of_http
 from controllers.hooks import PAGE_POLICY
+from controllers.pages.forms import refuse_broken
 from controllers.pages.icons import icon
 from controllers.pages.menu import menu
 from services import audit
@@ -30,6 +43,9 @@ from services.roles import Role, role_of
 from utils.clock import now_ms
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
+
+_LONGEST_TOLD = 500  # characters
+_LONGEST_PATH = 4_000
 
 bp = APIBlueprint("pages", __name__, enable_openapi=False)
 
@@ -75,6 +91,7 @@ def page(rule: str, role: Role = Role.VIEWER, *, outward: bool = False) -> Calla
             visit = _visit(role)
             if visit is None:
                 return redirect(url_for("pages.login", next=_here()))
+            refuse_broken(request.args)
             return view(visit, **path)
 
         guarded.outward = outward  # type: ignore[attr-defined]
@@ -102,6 +119,7 @@ def action(
                 request.max_form_memory_size = visit.relay.policy.max_message_bytes
             sessions.check_csrf()
             try:
+                refuse_broken(request.form)
                 done = view(visit, **path)
             except ServiceError as error:
                 return refused_form(error)
@@ -109,7 +127,7 @@ def action(
                 return done
             if audited:
                 audit.note(actor(visit.who), view.__name__, done.target, done.details, visit.now)
-            flash(done.message, done.category)
+            tell(done.message, done.category)
             return redirect(done.to, 303)
 
         guarded.outward = outward  # type: ignore[attr-defined]
@@ -130,6 +148,16 @@ def streamed(template: str, **values: Any) -> Response:
     return response
 
 
+def drawn(template: str, **values: Any) -> Markup:
+    """Part of a page."""
+    return Markup(render_template(template, **_around(), **values))  # noqa: S704 - a template's own
+
+
+def fragment(html: Markup) -> Response:
+    """What a page exchanges in itself: static/live.js."""
+    return _page(html, 200)
+
+
 def _page(html: Any, status: int) -> Response:
     return Response(html, status, headers={"Content-Security-Policy": PAGE_POLICY})
 
@@ -140,7 +168,8 @@ def _around() -> dict[str, Any]:
     role = role_of(who) if who else None
     return {
         "who": who, "role": role, "menu": menu(role, request.path), "icon": icon, "hidden": _hidden, "may": _may(role),
-        "marks": pulse(now_ms()) if who else {}, "timed": _timed,
+        "marks": g.get("marks", {}), "timed": _timed,
+        "login_again": url_for("pages.login", next=_here()),
     }  # fmt: skip
 
 
@@ -168,13 +197,24 @@ def actor(who: Principal) -> audit.Actor:
     return audit.Actor(who.label, who.tenant, request.remote_addr or "")
 
 
+def tell(message: str, category: str) -> None:
+    """On the next page. It travels in the cookie, and browsers drop a cookie over 4 KB whole."""
+    flash(message if len(message) <= _LONGEST_TOLD else f"{message[:_LONGEST_TOLD]}…", category)
+
+
 def came_from(default: str) -> str:
     """The page that a form names as its own in `back`: a path of ours, never another site."""
     return local(request.form.get("back"), default)
 
 
 def local(target: str | None, default: str) -> str:
-    if not target or not target.startswith("/") or target.startswith(("//", "/\\")) or "\\" in target:
+    if (
+        not target
+        or len(target) > _LONGEST_PATH
+        or not target.startswith("/")
+        or target.startswith(("//", "/\\"))
+        or "\\" in target
+    ):
         return default
     parts = urlsplit(target)
     return default if parts.scheme or parts.netloc or not target.isprintable() else target
@@ -186,7 +226,7 @@ def refused_form(error: ServiceError) -> Any:
     if not back:
         return refused(error)
     told = "; ".join(f"{one.field}: {one.message}" for one in error.details) or error.message
-    flash(sentence(told), "danger")
+    tell(sentence(told), "danger")
     return redirect(back, 303)
 
 
@@ -196,6 +236,37 @@ def refused(error: ServiceError) -> Response:
     if isinstance(error, RateLimitedError):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+@bp.errorhandler(HTTPException)
+def refused_by_http(error: HTTPException) -> Response:
+    """For people: too large a form, a page that is not there."""
+    answer = of_http(error)
+    return answer if answer.status_code < 400 else _for_people(answer)
+
+
+@bp.errorhandler(Exception)
+def broken(error: Exception) -> Response:
+    """Ours to mend. The page says no more than the API does, and needs no database, which may be what is broken."""
+    return _for_people(of_accident(error))
+
+
+def missing(error: HTTPException) -> Response:
+    """No such path: a page for people, an envelope for programs."""
+    wants_page = "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/api/")
+    return refused_by_http(error) if wants_page else of_http(error)
+
+
+def _for_people(answer: Response) -> Response:
+    told = answer.get_json()
+    html = render_template(
+        "error.html", title=told["error"], message=sentence(told["message"]), who=None, icon=icon, menu=[]
+    )
+    page = _page(html, answer.status_code)
+    for name in ("Allow", "Retry-After"):
+        if name in answer.headers:
+            page.headers[name] = answer.headers[name]
+    return page
 
 
 def sentence(text: str) -> str:
@@ -210,6 +281,7 @@ def _visit(role: Role) -> Visit | None:
     has = role_of(who)
     if has is None or not has.includes(role):
         raise ForbiddenError(f"this needs the role {role}", code="ROLE_MISSING")
+    g.marks = pulse(now_ms())  # before anything is read, so that what changes meanwhile is told afterwards
     return Visit(current_app.extensions["mailferry"], who, has, now_ms())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, request, url_for
 
 from controllers.bodies import checked
-from controllers.pages.forms import wrong_fields
+from controllers.pages.forms import whole_number, wrong_fields
 from controllers.pages.frame import Done, Visit, action, actor, page, render
 from controllers.schemas.keys import NewKeyBody
 from services import audit
@@ -31,7 +31,7 @@ def create_key(visit: Visit) -> Any:
     given = {
         "name": form.get("name", ""), "scopes": form.getlist("scopes"), "tenant_id": form.get("tenant_id") or None,
         "user_id": form.get("user_id") or None,
-        "rate_limit": int(form["rate_limit"]) if form.get("rate_limit", "").isdecimal() else None,
+        "rate_limit": _limit(form.get("rate_limit", "")),
     }  # fmt: skip
     try:
         body = checked(given, NewKeyBody)
@@ -49,6 +49,14 @@ def create_key(visit: Visit) -> Any:
 def revoke_key(visit: Visit, key_id: int) -> Done:
     store.revoke(visit.tenant, key_id, visit.now)
     return Done("Revoked: it stops at once.", url_for("pages.keys"), f"key {key_id}")
+
+
+def _limit(text: str) -> int | str | None:
+    """What is no number stays a text, which is refused beside its field."""
+    if not text.strip():
+        return None
+    number = whole_number(text)
+    return text[:20] if number is None else number
 
 
 def _page(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Flask, Response, current_app, request
 
+from controllers import sessions
 from controllers.pages.frame import Visit, page
 from services.pulse import pulse
 from services.relay import Relay
@@ -21,7 +22,8 @@ from utils.clock import now_ms
 
 TICK = 1.0  # seconds
 BEAT = 15  # ticks after which a silent stream says that it lives; proxies cut what says nothing
-LONGEST = 3_600  # ticks; then the browser connects anew, and its session is looked at again
+LOOK = 5  # ticks from one look at the session to the next
+LONGEST = 3_600  # ticks; then the browser connects anew
 
 
 def register(app: Flask, streams: int) -> None:
@@ -31,21 +33,25 @@ def register(app: Flask, streams: int) -> None:
 
 @page("/live")
 def live(visit: Visit) -> Response:
-    """Server-sent events `pulse`, or, with `?once`, one answer in JSON. 204 when all streams are taken."""
+    """Server-sent events `pulse`, and `over` when the session is; with `?once` one answer in JSON. 204 when all streams
+    are taken."""
     if "once" in request.args:
         return Response(json.dumps(pulse(visit.now)), mimetype="application/json")
     places: BoundedSemaphore = current_app.extensions["mailferry.streams"]
     if not places.acquire(blocking=False):
         return Response(status=204)
-    response = Response(_told(visit.relay), mimetype="text/event-stream")
+    response = Response(_told(visit.relay, sessions.watched()), mimetype="text/event-stream")
     response.headers["X-Accel-Buffering"] = "no"  # nginx would keep it back
     response.call_on_close(places.release)
     return response
 
 
-def _told(relay: Relay) -> Iterator[str]:
+def _told(relay: Relay, signed_in: Callable[[], bool]) -> Iterator[str]:
     before: dict[str, Any] = {}
     for tick in range(LONGEST):
+        if tick % LOOK == LOOK - 1 and not signed_in():
+            yield "event: over\ndata: signed out\n\n"
+            return
         marks = pulse(now_ms())
         if marks != before:
             before = marks

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import request
 
-from controllers.bodies import refuse_nul
 from services import presets
 from services.account_presets import HOSTS
 from services.errors import ServiceError
@@ -63,7 +62,6 @@ def new_body() -> dict[str, Any]:
     body.setdefault("port", _PORTS.get((body["protocol"], body.get("encryption", "tls"))))
     smtp = _part(values, _SMTP_TEXTS, _SMTP_NUMBERS, "smtp.") | {"verifyTls": values["smtp.verifyTls"]}
     body["smtp"] = smtp if values["smtp"] else None
-    refuse_nul(body)
     return body
 
 

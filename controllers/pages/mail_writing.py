@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
+from hashlib import sha256
 from typing import Any
 
 from flask import Response, request, url_for
 from markupsafe import Markup
 
-from controllers.bodies import checked, fingerprint, refuse_nul
+from controllers.bodies import checked, fingerprint
 from controllers.composing import spoken
 from controllers.pages.compose import files_of
 from controllers.pages.email import moment
+from controllers.pages.forms import whole_number
 from controllers.pages.frame import Done, Visit, action, page
 from controllers.pages.mail_frame import Box, mail_box, note, show
 from controllers.schemas.composing import DraftBody, DraftChangesBody, SendBody
@@ -33,9 +36,9 @@ def write_mail(visit: Visit, account_id: str) -> Response:
     """`reply`, `all` or `forward`: the id of a message."""
     box = mail_box(visit, account_id)
     for kind in ("reply", "all", "forward"):
-        text = request.args.get(kind, "")
-        if text.isascii() and text.isdigit() and len(text) < 18:
-            return _form(visit, box, _begun(visit, box, kind, int(text)))
+        message_id = whole_number(request.args.get(kind, ""))
+        if message_id is not None:
+            return _form(visit, box, _begun(visit, box, kind, message_id))
     return _form(visit, box, {"to": request.args.get("to", "")})
 
 
@@ -48,9 +51,10 @@ def send_mail(visit: Visit, account_id: str) -> Any:
             draft = drafts.create(visit.relay, box.who, account_id, body.fields(), _files(), visit.now)
             return _kept(account_id, draft["draftId"])
         sending = checked(_written(account_id), SendBody)
+        files = _files()
         with spoken(uploaded=0):
             answer = outgoing.send(
-                visit.relay, box.who, sending.composition(), _files(), visit.now, _once(box)
+                visit.relay, box.who, sending.composition(), files, visit.now, _once(box, files)
             )
     except ServiceError as error:
         return _form(visit, box, request.form.to_dict(), error)
@@ -114,7 +118,6 @@ def _written(account_id: str) -> dict[str, Any]:
     body |= {"textBody": form.get("text") or None, "htmlBody": form.get("html") or None}
     body |= {"inReplyTo": form.get("inReplyTo") or None}
     body["sendAt"] = moment("sendAt", form["sendAt"]) if form.get("sendAt") else None
-    refuse_nul(body)
     return body
 
 
@@ -124,10 +127,10 @@ def _files() -> Files:
     return Files(ids, list(files_of(request.files.getlist("files"))), request.form.get("forwardOf") or None)
 
 
-def _once(box: Box) -> IdempotencyKey:
+def _once(box: Box, files: Files) -> IdempotencyKey:
     """So that a form which is sent twice sends one email."""
-    files = [[one.filename, one.content_length] for one in request.files.getlist("files")]
-    mark = fingerprint([_written(box.id), request.form.getlist("attachmentIds"), files])
+    marks = [[one.filename, sha256(one.content).hexdigest()] for one in files.new]
+    mark = fingerprint([_written(box.id), files.forward_of, marks])
     once = "".join(char for char in request.form.get("once", "") if char.isalnum())[:40]
     return IdempotencyKey(f"{once}-{mark.hex()}", f"page compose of {box.who.user}", mark)
 
@@ -138,13 +141,11 @@ def _sent(visit: Visit, box: Box, answer: Answer) -> Done:
     told = Markup(
         'On its way: <a class="alert-link" href="{}">email {}</a> tells what becomes of it.'
     ).format(url_for("pages.email", email_id=email_id), email_id)
-    answered = request.form.get("inReplyTo") or request.form.get("forwardOf") or ""
-    if answered.isascii() and answered.isdigit():
-        try:
-            detail.find(box.id, int(answered))
-            return Done(told, url_for("pages.message", account_id=box.id, message_id=int(answered)))
-        except NotFoundError:
-            pass
+    answered = whole_number(request.form.get("inReplyTo") or request.form.get("forwardOf") or "")
+    if answered is not None:
+        with suppress(NotFoundError):
+            detail.find(box.id, answered)
+            return Done(told, url_for("pages.message", account_id=box.id, message_id=answered))
     return Done(told, url_for("pages.mailbox", account_id=box.id))
 
 
@@ -184,19 +185,19 @@ def _form(
     for one in error.details if error else ():
         head = one.field.partition(".")[0]
         wrong.setdefault(FIELDS.get(head, head), one.message)
-    forwarded = values.get("forwardOf") or ""
+    forwarded = whole_number(values.get("forwardOf") or "")
     files = _draft(box, draft_id)["attachments"] if draft_id else []
     return show(
         "mail_write.html", box, error.status if error else 200, values=values, wrong=wrong, draft_id=draft_id,
         told=error.message if error else "", files=files, once=request.form.get("once") or secrets.token_hex(16),
-        forwarded=_attachments(visit, box, forwarded) if forwarded.isdigit() else [],
+        forwarded=[] if forwarded is None else _attachments(visit, box, forwarded),
     )  # fmt: skip
 
 
-def _attachments(visit: Visit, box: Box, message_id: str) -> list[dict[str, Any]]:
+def _attachments(visit: Visit, box: Box, message_id: int) -> list[dict[str, Any]]:
     """Of the message that is forwarded; nothing where that is gone meanwhile."""
     try:
-        found = detail.detail(visit.relay, box.id, int(message_id[:18]), visit.now)
+        found = detail.detail(visit.relay, box.id, message_id, visit.now)
     except NotFoundError:
         return []
     return list(found["attachments"])

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response, redirect, request, url_for
 from markupsafe import Markup
 
+from controllers.pages.forms import whole_number
 from controllers.pages.frame import Done, Visit, action, came_from, page
 from controllers.pages.mail_frame import Box, mail_box, note, show
 from services.errors import ConflictError, InvalidInputError, NotFoundError
@@ -59,8 +60,8 @@ def mail_choice(visit: Visit, account_id: str) -> Any:
     chosen = request.args.get("folder", "")
     if chosen == "drafts":
         return redirect(url_for("pages.mail_drafts", account_id=account_id))
-    if is_number(chosen):
-        return redirect(url_for("pages.mail_folder", account_id=account_id, folder_id=int(chosen)))
+    if (folder_id := whole_number(chosen)) is not None:
+        return redirect(url_for("pages.mail_folder", account_id=account_id, folder_id=folder_id))
     return redirect(url_for("pages.mailbox", account_id=account_id))
 
 
@@ -69,9 +70,9 @@ def mail_search(visit: Visit, account_id: str) -> Response:
     """Words of all the account, or of a folder."""
     box = mail_box(visit, account_id)
     question = request.args.get("q", "").strip()[:MOST_ASKED]
-    in_folder = request.args.get("folder", "")
-    folder_id = folders.find(account_id, int(in_folder)).id if is_number(in_folder) else None
-    terms = terms_of(question.replace("\0", ""))
+    in_folder = whole_number(request.args.get("folder", ""))
+    folder_id = None if in_folder is None else folders.find(account_id, in_folder).id
+    terms = terms_of(question)
     found = search.found(account_id, terms, PAGE_SIZE, request.args.get("cursor") or None, folder_id)
     asked = {"q": question, "folder": folder_id}
     return _list(
@@ -84,9 +85,10 @@ def change_messages(visit: Visit, account_id: str) -> Done:
     """`do` to each that is chosen, or to the one that `only` names."""
     box, form = mail_box(visit, account_id), request.form
     do, _, only = form.get("do", "").partition(":")
-    ids = [int(one) for one in ([only] if only else form.getlist("id")) if is_number(one)][:PAGE_SIZE]
+    chosen = map(whole_number, [only] if only else form.getlist("id")[:PAGE_SIZE])
+    ids = [one for one in chosen if one is not None]
     to = came_from(url_for("pages.mailbox", account_id=account_id))
-    if do == "move" and not is_number(form.get("folder", "")):
+    if do == "move" and whole_number(form.get("folder", "")) is None:
         return Done("Choose a folder first.", to, category="warning")
     if not ids:
         return Done("Choose some messages first.", to, category="warning")
@@ -132,10 +134,10 @@ def name_of(do: str) -> str:
 
 def _wanted(do: str) -> changes.Changes:
     if do == "move":
-        folder = request.form.get("folder", "")
-        if not is_number(folder):
+        folder_id = whole_number(request.form.get("folder", ""))
+        if folder_id is None:
             raise InvalidInputError("choose a folder first")
-        return changes.Changes(folder_id=folder)
+        return changes.Changes(folder_id=str(folder_id))
     if do == "labels":
         return changes.Changes(labels=labels_in(request.form.get("labels", "")))
     if do not in DOING:
@@ -144,14 +146,10 @@ def _wanted(do: str) -> changes.Changes:
 
 
 def labels_in(text: str) -> list[str]:
-    found = dict.fromkeys(one.strip() for one in text.replace("\0", "").split(",") if one.strip())
+    found = dict.fromkeys(one.strip() for one in text.split(",") if one.strip())
     if len(found) > 50 or any(len(one) > 100 for one in found):
         raise ConflictError("labels: at most 50 of up to 100 characters each")
     return list(found)
-
-
-def is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 18
 
 
 def _list(box: Box, messages: list[Item], cursor: str | None, **values: Any) -> Response:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from flask import Response, request, url_for
 
+from controllers.pages.forms import whole_number
 from controllers.pages.frame import Done, Visit, action, page, render
 from services import sandbox
 from services.roles import Role
+from utils.still_html import still
 
 PAGE_SIZE = 50
 # The mail's own html: no scripts, no requests to anywhere, no forms; framed by our page alone.
@@ -18,8 +20,7 @@ MAIL_POLICY = (
 
 @page("/sandbox")
 def sandbox_mails(visit: Visit) -> Response:
-    text = request.args.get("before", "")
-    before = int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+    before = whole_number(request.args.get("before", ""))
     mails = sandbox.messages(PAGE_SIZE, before)
     older = mails[-1]["id"] if len(mails) == PAGE_SIZE else None
     return render(
@@ -53,8 +54,12 @@ def sandbox_raw(visit: Visit, message_id: int) -> Response:
 
 def mail_html(html: str) -> Response:
     """A stranger's html as a document of its own, caged, for a frame of ours."""
-    headers = {"Content-Security-Policy": MAIL_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-    return Response(html, mimetype="text/html", headers=headers)
+    headers = {
+        "Content-Security-Policy": MAIL_POLICY,
+        "X-Frame-Options": "SAMEORIGIN",
+        "X-DNS-Prefetch-Control": "off",
+    }
+    return Response(still(html), mimetype="text/html", headers=headers)
 
 
 def eml(data: bytes, name: str) -> Response:

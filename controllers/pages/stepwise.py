@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
 from services.errors import ServiceError
+
+log = logging.getLogger("mailferry.pages")
 
 PATIENCE = 180  # seconds from one step to the next
 
@@ -23,6 +26,9 @@ def steps_of(name: str, test: Callable[[Callable[[Step], None]], Any]) -> Iterat
             heard.put({"result": test(heard.put)})
         except ServiceError as error:
             heard.put({"refused": error.message})
+        except Exception:  # whatever happens, or the page would wait for it
+            log.exception("action=page_test_failed test=%r", name)
+            heard.put({"refused": "an internal error; the log says more"})
 
     Thread(target=run, name=name, daemon=True).start()
     return _told(heard)

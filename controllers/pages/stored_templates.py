@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, request, url_for
 
 from controllers.bodies import checked
-from controllers.pages.forms import wrong_fields
+from controllers.pages.forms import whole_number, wrong_fields
 from controllers.pages.frame import Done, Visit, action, page, render
 from controllers.schemas.templates import (
     NewTemplateBody,
@@ -61,7 +61,7 @@ def create_template(visit: Visit) -> Any:
 def template(visit: Visit, template_id: int) -> Response:
     """`version`: an older one."""
     found = store.find(_who(visit), template_id)
-    shown = view.detail(found, _number(request.args.get("version")))
+    shown = view.detail(found, whole_number(request.args.get("version", "")))
     versions = [
         {"number": number, "at": iso(at), "subject": subject}
         for number, at, subject in store.versions(found, MOST_VERSIONS, 0)
@@ -84,7 +84,7 @@ def update_template(visit: Visit, template_id: int) -> Any:
     before = store.find(_who(visit), template_id)
     try:
         values = _written()
-        if expected := _number(request.form.get("expected_version")):
+        if expected := whole_number(request.form.get("expected_version", "")):
             values["expected_version"] = expected
         version = store.update(
             _who(visit), template_id, checked(values, TemplateChangesBody).values(), visit.now
@@ -97,7 +97,7 @@ def update_template(visit: Visit, template_id: int) -> Any:
 
 @action("/templates/<id:template_id>/restore", Role.ADMIN)
 def restore_template(visit: Visit, template_id: int) -> Done:
-    number = _number(request.form.get("version"))
+    number = whole_number(request.form.get("version", ""))
     if number is None:
         raise InvalidInputError("version: choose one")
     version = store.restore(_who(visit), template_id, number, visit.now)
@@ -119,7 +119,10 @@ def send_template_test(visit: Visit, template_id: int) -> Done:
         "to": form.get("to", "").strip(),
         "variables": _variables(form.get("variables", "")),
     }
-    asked |= {"version": _number(form.get("version")), "smtp_config_id": _number(form.get("config"))}
+    asked |= {
+        "version": whole_number(form.get("version", "")),
+        "smtp_config_id": whole_number(form.get("config", "")),
+    }
     body = checked(asked, TestSendBody)
     use = TemplateUse(str(template_id), body.version, body.variables)
     answer = preview.send_test(
@@ -151,7 +154,7 @@ def preview_template(visit: Visit, template_id: int) -> Response:
     """For the frame of its page, as that is opened: each variable has its name for a value."""
 
     def make() -> preview.Preview:
-        version = _number(request.args.get("version"))
+        version = whole_number(request.args.get("version", ""))
         shown = view.detail(store.find(_who(visit), template_id), version)
         return preview.preview(visit.relay, _who(visit), template_id, sample_of(shown["variables"]), version)
 
@@ -164,7 +167,7 @@ def preview_stored(visit: Visit, template_id: int) -> Response:
 
     def make() -> preview.Preview:
         asked: dict[str, Any] = {"variables": _variables(request.form.get("variables", ""))}
-        body = checked(asked | {"version": _number(request.form.get("version"))}, PreviewBody)
+        body = checked(asked | {"version": whole_number(request.form.get("version", ""))}, PreviewBody)
         return preview.preview(visit.relay, _who(visit), template_id, body.variables, body.version)
 
     return _shown(make)
@@ -179,10 +182,6 @@ def _written() -> dict[str, Any]:
     values: dict[str, Any] = {name: request.form.get(name, "").replace("\r\n", "\n") for name in PARTS}
     values["name"] = values["name"].strip()
     return values | {"html": values["html"] or None, "text": values["text"] or None}
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 18 else None
 
 
 def _variables(text: str) -> dict[str, Any]:

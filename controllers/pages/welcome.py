@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from flask import Response, request
+from typing import Any
+
+from flask import Response, redirect, request, url_for
 
 from controllers.pages.frame import Visit, page, render
 from controllers.snippets import KEY_VARIABLE, snippets
 from services import configs, search
 from services.roles import Role
 from services.search import Filters
+
+
+@page("/start")
+def start(visit: Visit) -> Any:
+    """Where one comes to first: while nothing has been sent, how to begin."""
+    empty = not search.search(visit.tenant, Filters(), 1, None).items
+    first = "pages.welcome" if empty and visit.role.includes(Role.OPERATOR) else "pages.overview"
+    return redirect(url_for(first))
 
 
 @page("/welcome", Role.OPERATOR)

@@ -133,7 +133,8 @@ _SYNC_RESULT = named(
 _FOLDER_DONE = named("SyncedFolder", name=TEXT, done=COUNT, total=COUNT)
 SYNC_TASK = named(
     "SyncTask", taskId=TEXT, syncId=TEXT,
-    accountId=told(or_null(TEXT), "null: of composed mail, once its account is gone"), status=_TASK_STATE, folders=told(array(_FOLDER_DONE), "how far each is"),
+    accountId=told(or_null(TEXT), "null: of composed mail, once its account is gone"),
+    status=_TASK_STATE, folders=told(array(_FOLDER_DONE), "how far each is"),
     progress={"type": "integer", "minimum": 0, "maximum": 100}, progressMessage=TEXT, result=or_null(_SYNC_RESULT),
     error=or_null(TEXT), createdAt=MOMENT, startedAt=or_null(MOMENT), finishedAt=or_null(MOMENT),
     estimatedCompletionAt=or_null(MOMENT),

@@ -155,6 +155,13 @@ class Client:
     def has_condstore(self) -> bool:
         return self.has("CONDSTORE") or self.has("QRESYNC")
 
+    def leave_folder(self) -> None:
+        """No folder is selected from here on. Of the selected one servers tell the counters as they last told them here
+        (RFC 9051, 6.3.11). It was selected to be read alone: CLOSE deletes nothing."""
+        if self.protocol.state == "SELECTED":
+            self.protocol.run("UNSELECT" if self.has("UNSELECT") else "CLOSE")
+            self.protocol.state = "AUTH"
+
     # Changes of messages in the selected folder; see reading.select.
 
     def search(self, *criteria: str | bytes) -> list[int]:

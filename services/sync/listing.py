@@ -57,12 +57,17 @@ def _listed(run_: Run) -> list[Listed]:
 def _asked(run_: Run) -> list[Listed]:
     """A connection that was kept may have died unnoticed: that is no failure of the server."""
     try:
-        return run_.client.folders(counted=not run_.client.has(labels.CAPABILITY))
+        return _counted(run_)
     except ImapError:
         if not run_.adopted or run_.client_lives:
             raise
         run_.adopted = False
-        return run_.client.folders(counted=not run_.client.has(labels.CAPABILITY))
+        return _counted(run_)
+
+
+def _counted(run_: Run) -> list[Listed]:
+    run_.client.leave_folder()
+    return run_.client.folders(counted=not run_.client.has(labels.CAPABILITY))
 
 
 def _turned(listed: list[Listed], known: dict[bytes, Folder]) -> list[Folder]:

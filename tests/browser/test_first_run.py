@@ -19,7 +19,7 @@ def test_from_the_welcome_to_a_sent_email(page: Page, daemon: Daemon) -> None:
     page.get_by_label("To", exact=True).fill("ann@example.com")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("status")).to_contain_text("Accepted")
-    expect(page.locator(".verdict .state")).to_have_text("sent")
+    expect(page.locator(".verdict .state")).to_have_text("sent", timeout=20_000)
     page.get_by_role("link", name="Sandbox", exact=True).click()
     page.get_by_text("Hello from Mailferry").click()
     expect(page.locator("[data-part=text]")).to_contain_text("It works.")
@@ -46,7 +46,7 @@ def test_from_the_welcome_to_a_sent_email(page: Page, daemon: Daemon) -> None:
             {"name": "a.txt", "mimeType": "text/plain", "buffer": b"content"}
         )
         page.get_by_role("button", name="Send").click()
-        expect(page.locator(".verdict .state")).to_have_text("sent")
+        expect(page.locator(".verdict .state")).to_have_text("sent", timeout=20_000)
         (message,) = sink.messages
         assert message.rcpt_tos == ["jo@example.com", "sam@example.com"]
         assert b"Hello Jo" in message.data and b"a.txt" in message.data

@@ -52,4 +52,7 @@ def test_a_failed_step_is_status_1(run: CommandLine) -> None:
 
 def test_testing_what_is_not_there_is_status_1(run: CommandLine) -> None:
     result = run("configs", "test", "77")
-    assert result.status == 1 and result.err == "mailferry: no SMTP config 77\n"
+    assert (
+        result.status == 1
+        and result.err == "mailferry: no SMTP config 77 (see: python app.py configs list)\n"
+    )

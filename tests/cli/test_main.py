@@ -19,7 +19,7 @@ def test_serve_serves(run: CommandLine) -> None:
 def test_help_is_on_stdout_and_a_success(run: CommandLine, argv: tuple[str, ...]) -> None:
     result = run(*argv)
     assert result.status == 0
-    assert "Usage: app.py" in result.out
+    assert "Usage: python app.py" in result.out
 
 
 @pytest.mark.parametrize(

@@ -97,3 +97,27 @@ def test_two_daemons_on_one_data_folder_are_refused_and_on_two_are_not(tmp_path:
         assert third.returncode != 0 and "in use by another daemon" in third.stderr
         assert PASSWORD not in third.stderr
     assert PASSWORD not in first.log.read_text() + second.log.read_text()
+
+
+def test_tail_waits_for_a_server_that_went_away(tmp_path: Path) -> None:
+    wire, through = Wire.to(str(location(tmp_path)))
+    with wire, Daemon(tmp_path, database_url=str(location(tmp_path))) as daemon:
+        daemon.add_config(free_port())
+        watching = daemon.environment | {"DATABASE_URL": through}
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "app.py"), "tail", "--json", "--since", "1h", "--state", "accepted"],
+            cwd=tmp_path, env=watching, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            first = daemon.send()
+            assert f'"email_id": {first}' in process.stdout.readline()
+            wire.cut()
+            assert "is away" in process.stderr.readline()
+            second = daemon.send()
+            wire.mend()
+            assert f'"email_id": {second}' in process.stdout.readline()
+        finally:
+            process.kill()
+            _, said = process.communicate()
+        assert PASSWORD not in said

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +80,18 @@ def test_a_backup_is_verified_where_there_is_no_relay_and_no_key(tmp_path: Path)
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "state" in done.stdout and not (tmp_path / "none").exists() and not Path("/none").exists()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_is_shown_on_a_terminal_alone(tmp_path: Path, terminal: bool) -> None:
+    daemon = Daemon(tmp_path)
+    app(daemon, "keys", "list")
+    command = [sys.executable, str(ROOT / "app.py"), "emails", "cancel", "7"]
+    read, written = pty.openpty() if terminal else os.pipe()
+    done = subprocess.run(command, env=daemon.environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=written,
+                          text=True, timeout=60, check=False)  # fmt: skip
+    os.close(written)
+    said = os.read(read, 65_536).decode()
+    os.close(read)
+    assert (done.returncode, done.stdout) == (1, "Cancelled: 0 emails.\n")
+    assert ("Cancelled  [####" in said) is terminal and "7: no email 7" in said

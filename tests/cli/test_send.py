@@ -93,7 +93,7 @@ def test_email_tells_state_recipients_events_and_why(run: CommandLine) -> None:
 
 def test_an_unknown_email_is_status_1(run: CommandLine) -> None:
     result = run("email", "77")
-    assert result.status == 1 and result.err == "mailferry: no email 77\n"
+    assert result.status == 1 and result.err == "mailferry: no email 77 (see: python app.py emails list)\n"
 
 
 def test_another_tenants_email_is_not_there(run: CommandLine) -> None:

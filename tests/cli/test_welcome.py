@@ -53,7 +53,7 @@ def test_a_key_from_the_environment_is_taken_from_there(tmp_path: Path) -> None:
     [("0.0.0.0", "http://127.0.0.1:5000"), ("::1", "http://[::1]:5000"), ("box.lan", "http://box.lan:5000")],
 )
 def test_the_url_can_be_reached_from_here(tmp_path: Path, host: str, url: str) -> None:
-    assert f"ready on {url} " in shown(tmp_path / "none", host)
+    assert f"ready: {url} " in shown(tmp_path / "none", host)
 
 
 def test_it_is_fit_for_a_terminal_of_any_width(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The drill of docs/operations.md: back up under load, lose the data folder, restore, go on."""
+"""The drill of docs/how-to/backup.md: back up under load, lose the data folder, restore, go on."""
 
 from __future__ import annotations
 

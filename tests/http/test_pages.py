@@ -48,7 +48,7 @@ def caught(app: APIFlask) -> int:
 def test_a_key_is_traded_for_a_session(client: FlaskClient) -> None:
     assert client.get("/sandbox").location == "/login?next=/sandbox"
     response = log_in(client)
-    assert (response.status_code, response.location) == (303, "/overview")
+    assert (response.status_code, response.location) == (303, "/start")
     cookie = response.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
@@ -213,7 +213,7 @@ def test_pages_carry_security_headers_and_load_nothing_from_elsewhere(
     assert not re.search(r"<script(?![^>]*src=)", text)
     assert " style=" not in text
     for link in re.findall(r'(?:src|href)="(/[^"]+)"', text):
-        assert client.get(link).status_code == 200, link
+        assert client.get(link, follow_redirects=True).status_code == 200, link
 
 
 def test_api_answers_carry_security_headers(client: FlaskClient) -> None:

@@ -9,7 +9,8 @@ from apiflask import APIFlask
 from services.errors import RateLimitedError
 from services.principal import Principal, Scope
 from services.rate_limits import RateLimits
-from tests.support.app import EMAIL, MASTER_KEY, Caller, caller, new_key, running_app, tenant_caller
+from tests.http.test_pages import log_in
+from tests.support.app import EMAIL, MASTER_KEY, caller, new_key, running_app, tenant_caller
 from utils.clock import MINUTE
 
 NOW = 1_700_000_000_000
@@ -86,6 +87,17 @@ def test_a_keys_own_limit_counts_over_all_groups(app: APIFlask) -> None:
     assert tenant.get("/api/keys").status_code == 429
 
 
-def test_login_attempts_are_limited_by_address(nobody: Caller) -> None:
-    statuses = [nobody.call("POST", "/login", data={"key": "x"}).status_code for _ in range(11)]
-    assert statuses == [403] * 10 + [429]
+def test_wrong_logins_are_limited_by_address_and_a_good_key_gets_in_meanwhile(app: APIFlask) -> None:
+    client = app.test_client()
+    statuses = [log_in(client, "mf_wrong").status_code for _ in range(11)]
+    assert statuses == [401] * 10 + [429]
+    assert log_in(app.test_client()).status_code == 303
+
+
+def test_whoever_has_a_network_of_ipv6_is_one_caller() -> None:
+    limits = RateLimits({"login": "2/minute"})
+    for number in range(2):
+        limits.check_address(f"2001:db8:0:1::{number}", "login", NOW)
+    with pytest.raises(RateLimitedError):
+        limits.check_address("2001:db8:0:1:ffff::9", "login", NOW)
+    limits.check_address("2001:db8:0:2::1", "login", NOW)

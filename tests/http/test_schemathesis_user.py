@@ -23,7 +23,7 @@ from tests.support.dovecot import FULL, Dovecot, shared
 from tests.sync.test_http import add_account, ended, polling, start
 
 LETTERS = 40
-NAMING = ("X-Tenant-ID", "X-User-ID")  # who the key speaks for, which it says by itself
+NAMING = [f"#/components/parameters/{name}" for name in ("TenantId", "UserId")]  # the key says it by itself
 
 
 @pytest.fixture
@@ -109,6 +109,11 @@ def operations(description: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for methods in description["paths"].values() for one in methods.values()]
 
 
+def examples(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    return [one["value"] for one in content.get("examples", {}).values()] or [content.get("example", {})]
+
+
 def described(ann: Caller, mailbox: dict[str, Any]) -> dict[str, Any]:
     """The description, in which the ids are those that there are. What is changed or deleted is not the account that
     the others need, nor are all its messages."""
@@ -124,10 +129,12 @@ def described(ann: Caller, mailbox: dict[str, Any]) -> dict[str, Any]:
         "delete_message": {"message_id": mailbox["message_id"][LETTERS // 2 :]},
     }
     for one in operations(found):
-        one["parameters"] = [parameter for parameter in one["parameters"] if parameter["name"] not in NAMING]
-        example = one.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example", {})
-        if "accountId" in example:
-            example["accountId"] = mailbox["account_id"][0]
+        one["parameters"] = [
+            parameter for parameter in one["parameters"] if parameter.get("$ref") not in NAMING
+        ]
+        for example in examples(one):
+            if "accountId" in example:
+                example["accountId"] = mailbox["account_id"][0]
         for parameter in one["parameters"]:
             known = (ids | for_operation.get(one["operationId"], {})).get(parameter["name"])
             if parameter["in"] == "path" and known:
@@ -137,7 +144,7 @@ def described(ann: Caller, mailbox: dict[str, Any]) -> dict[str, Any]:
         bodies[name]["accountId"] = {"enum": mailbox["account_id"]}
     for name in ("SendBody", "DraftBody", "DraftChangesBody"):
         bodies[name]["attachmentIds"]["anyOf"][0]["items"] = {"enum": mailbox["upload"]}
-    bodies["MessageChanges"]["folderId"] = {"anyOf": [{"enum": mailbox["folder_id"]}, {"type": "null"}]}
+    bodies["MessageChangesBody"]["folderId"] = {"anyOf": [{"enum": mailbox["folder_id"]}, {"type": "null"}]}
     return found
 
 

@@ -39,7 +39,7 @@ def ann(app: APIFlask) -> int:
 def test_a_role_opens_its_pages_and_no_others(app: APIFlask, role: Role) -> None:
     users.create("somebody", PASSWORD, role, now_ms())
     client, answer = sign_in(app, "Somebody")
-    assert (answer.status_code, answer.location) == (303, "/overview")
+    assert (answer.status_code, answer.location) == (303, "/start")
     for path, needed in ROLE_OF_PAGE.items():
         assert client.get(path).status_code == (200 if role.includes(needed) else 403), path
     assert ('action="/sandbox/clear"' in client.get("/sandbox").text) is False  # nothing to clear

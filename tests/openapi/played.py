@@ -6,6 +6,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +24,7 @@ From: Bob <bob@example.com>\r
 To: Ann <ann@example.com>\r
 Subject: Lunch on Friday?\r
 Message-ID: <lunch@example.com>\r
-Date: Wed, 25 Nov 2026 10:00:00 +0000\r
+Date: {now}\r
 MIME-Version: 1.0\r
 Content-Type: multipart/mixed; boundary=xyz\r
 \r
@@ -109,6 +111,7 @@ def play(daemon: Daemon, server: Dovecot, described: dict[str, Any]) -> Play:
         it.call(name)
     _mail_accounts(it, server)
     sent = _emails(it)
+    _templates(it)
     _unknown(it)
     _while_paused(it, sent)
     _keys_and_suppressions(it)
@@ -135,6 +138,17 @@ def _unknown(it: Play) -> None:
         eventually(lambda: it.daemon.get(f"/api/emails/{email}")["status"] == "unknown")
     it.call("resolve_email", email_id=email)
     it.call("delete_smtp_config", config_id=config)
+
+
+def _templates(it: Play) -> None:
+    template = it.call("create_template")["template_id"]
+    it.call("list_templates")
+    it.call("preview_source")
+    name = it.call("get_template", template=template)["name"]
+    for operation in ("update_template", "list_template_versions", "preview_template", "send_template_test"):
+        it.call(operation, template=name)
+    it.call("restore_template_version", template=name, version=1)
+    it.call("delete_template", template=name)
 
 
 def _while_paused(it: Play, sent: int) -> None:
@@ -189,13 +203,18 @@ def _mail_accounts(it: Play, server: Dovecot) -> None:
         it.call("get_account", **here)
         it.call("update_account", **here)
         it.call("test_account", {"password": PASSWORD, "timeout": 30}, **here)
-        server.deliver(user, LETTER)
+        server.deliver(user, LETTER.replace(b"{now}", format_datetime(datetime.now(UTC)).encode()))
         _sync(it, here)
         _messages(it, here)
         _writing(it, account)
-        eventually(lambda: not it.daemon.get("/api/queue")["counts"]["queued"])
+        eventually(lambda: not _under_way(it))
     _credentials(it)
     it.call("delete_account", **here)
+
+
+def _under_way(it: Play) -> int:
+    counts = it.daemon.get("/api/queue")["counts"]
+    return int(counts["queued"] + counts["sending"])
 
 
 def _sync(it: Play, here: dict[str, Any]) -> None:

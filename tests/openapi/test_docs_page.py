@@ -72,7 +72,7 @@ def test_it_is_readable_and_fits(browser: Browser, daemon: Daemon, width: int, s
 def test_the_reader_meets_first_what_comes_first(browser: Browser, daemon: Daemon) -> None:
     with opened(browser, daemon, 1440, "light") as page:
         tags = page.locator(".opblock-tag").evaluate_all("all => all.map((one) => one.dataset.tag)")
-        assert (tags[:3], tags[-1]) == (["Emails", "SMTP configs", "Queue"], "Service")
+        assert (tags[:3], tags[-1]) == (["Emails", "Templates", "SMTP configs"], "Service")
         assert page.locator(".opblock").first.get_attribute("id") == CREATE.removeprefix("#")
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.daemon import KEY, Daemon
+from tests.docs.pages import blocks
+from tests.support.daemon import KEY, ROOT, Daemon
 
 SETTINGS = Path(__file__).with_name("client.yaml")
 BIN = Path(sys.prefix) / "bin"
@@ -79,3 +80,18 @@ def test_its_types_are_right(folder: Path) -> None:
 
 def test_it_sends_an_email(folder: Path, daemon: Daemon) -> None:
     assert run(sys.executable, "app.py", daemon.url, KEY, cwd=folder).split() == ["sent", "sent", "True"]
+
+
+def test_the_docs_make_and_use_it_so(folder: Path, daemon: Daemon) -> None:
+    """docs/api.md: its settings and options are those of above, and its program sends an email."""
+    make, use = [one for one in blocks(ROOT / "docs/api.md") if one.note.endswith(Path(__file__).name)]
+    settings, generate = make.code.splitlines()
+    (folder / "docs").mkdir()
+    run("sh", "-c", settings, cwd=folder / "docs")
+    assert (folder / "docs/client.yaml").read_text() == "".join(SETTINGS.read_text().splitlines(True)[1:])
+    assert generate.split()[:2] == ["openapi-python-client", "generate"]
+    assert generate.split()[2::2] == ["--url", "--config", "--meta", "--output-path"]
+    before = daemon.query("SELECT count(*) FROM emails")[0][0]
+    program = f"key = {KEY!r}\n{use.code.replace('http://127.0.0.1:5000', daemon.url)}"
+    run(sys.executable, "-c", program, cwd=folder)
+    assert daemon.query("SELECT count(*) FROM emails")[0][0] == before + 1

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.daemon import KEY, Daemon
+from tests.docs.pages import blocks
+from tests.support.daemon import KEY, ROOT, Daemon
 from tests.support.node import FOLDER, need_package, run_node
 
 APP = """
@@ -67,6 +68,21 @@ def folder(described: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
 
 def test_it_sends_an_email(folder: Path, daemon: Daemon) -> None:
     assert run_node("app.js", daemon.url, KEY, cwd=folder).split() == ["sent", "true"]
+
+
+def test_the_docs_make_and_use_it_so(folder: Path, daemon: Daemon) -> None:
+    """docs/api.md: its program is compiled against the same types, and sends an email."""
+    make, use = [one for one in blocks(ROOT / "docs/api.md") if one.note.endswith(Path(__file__).name)]
+    assert make.code.split()[:2] == ["npx", "openapi-typescript"]
+    assert make.code.split()[3:] == ["--output", "mailferry.d.ts"]
+    program = use.code.replace("http://127.0.0.1:5000", daemon.url)
+    (folder / "docs.ts").write_text(
+        program.replace("const client", f"const key = {json.dumps(KEY)};\nconst client")
+    )
+    run_node(need_package("typescript") / "bin/tsc", "-p", ".", cwd=_only(folder, "docs.ts"))
+    before = daemon.query("SELECT count(*) FROM emails")[0][0]
+    run_node("docs.js", cwd=folder)
+    assert daemon.query("SELECT count(*) FROM emails")[0][0] == before + 1
 
 
 def test_the_compiler_refuses_what_the_api_would(folder: Path) -> None:

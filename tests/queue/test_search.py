@@ -185,3 +185,27 @@ def test_no_single_filter_reads_a_whole_table(relay: Relay, name: str, whose: st
     if name == "recipient":
         assert any("recipients_address" in line for line in plan), plan
     assert not any("ORDER BY" in line for line in plan) or (name, whose) == ("tag", None), plan
+
+
+def test_a_search_for_a_part_stops_in_time_and_goes_on_where_it_was(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five emails, of which the first alone is looked for; two are read at a time, and one step a page."""
+    add_config()
+    wanted = submit(relay, NOW, subject="Wanted")
+    others = [submit(relay, NOW + n) for n in range(1, 5)]
+    monkeypatch.setattr("services.search.STEP", 2)
+    monkeypatch.setattr("services.search.PATIENCE", 0)
+    pages, cursor = [], None
+    for _ in range(5):
+        page = search(None, Filters(q="want", status="queued"), 10, cursor)
+        pages.append(([item["id"] for item in page.items], page.looked_back_to))
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert pages == [([], iso(NOW + 3)), ([], iso(NOW + 1)), ([wanted], None)]
+    monkeypatch.setattr("services.search.PATIENCE", 60)
+    assert found(Filters(q="want")) == [wanted]
+    full = search(None, Filters(q="e"), 2, None)
+    assert [item["id"] for item in full.items] == others[:1:-1]
+    assert full.looked_back_to is None

@@ -26,6 +26,7 @@ def look_at(page: Page, paths: Iterable[str], ready: str = "main") -> None:
                 check_no_overflow(page)
                 check_accessible(page)
                 _keep(page, f"{path}-{scheme}-{name}")
+        page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
 
 
 def _keep(page: Page, name: str) -> None:

@@ -288,9 +288,9 @@ def test_quarantined_messages_are_listed(app: APIFlask, ann: Caller) -> None:
     assert ann.get(f"/api/sync/{account}/quarantined").json["messages"] == []
     write(
         lambda: run(
-            "INSERT INTO folders (account_id, raw_name, name, role, role_by_user, is_selectable, uidnext_done,"
-            " modseq_done, backfill_min_uid, backfill_floor, missed, message_count, unread_count)"
-            " VALUES (?, ?, 'INBOX', 'inbox', FALSE, TRUE, 1, 0, 0, 0, 0, 0, 0)",
+            "INSERT INTO folders (account_id, raw_name, name, role, role_by_user, is_selectable, is_all_mail,"
+            " uidnext_done, modseq_done, backfill_min_uid, backfill_floor, missed, message_count, unread_count)"
+            " VALUES (?, ?, 'INBOX', 'inbox', FALSE, TRUE, FALSE, 1, 0, 0, 0, 0, 0, 0)",
             account, b"INBOX",
         )
     )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from models.database import rows, run, write
+from services.imap import select
 from tests.support.dovecot import FULL, MICROSOFT, Dovecot
 from tests.support.syncing import Mailbox, letter, quoted
 
@@ -343,3 +344,15 @@ def test_a_kept_connection_is_used_again(mailbox: Mailbox) -> None:
     kept = mailbox.open()
     mailbox.open = None  # type: ignore[assignment,method-assign]
     assert mailbox.sync(lambda run_: run_.adopt(kept)).added == 2
+
+
+def test_mail_that_came_while_a_kept_connection_held_the_inbox_is_found(mailbox: Mailbox) -> None:
+    """Of the selected folder a server tells the counters as this connection knows them."""
+    fill(mailbox, 2)
+    mailbox.sync()
+    kept = mailbox.open()
+    select(kept, b"INBOX")
+    mailbox.server.deliver(mailbox.user, letter(77))
+    assert mailbox.sync(lambda run_: run_.adopt(kept)).added == 1
+    same(mailbox)
+    assert kept.protocol.wire.closed  # by the end of the pass: it was this one that was used
