@@ -62,7 +62,7 @@ def test_wrong_logins_are_in_the_log_without_what_was_tried(
 )  # fmt: skip
 def test_nobody_is_led_to_another_site(app: APIFlask, target: str) -> None:
     client = app.test_client()
-    assert log_in(client, next=target).location == "/overview"
+    assert log_in(client, next=target).location == "/start"
     client.get("/sandbox")
     answer = client.post("/suppressions", data={"csrf": csrf(client), "address": "none", "back": target})
     assert answer.headers.get("Location", "") == ""
