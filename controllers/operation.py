@@ -110,13 +110,17 @@ def operation(bp: APIBlueprint, method: str, rule: str, about: Operation) -> Cal
 
 
 def outward(app: Flask) -> re.Pattern[str]:
-    """Matches `METHOD path` of the operations that ask somebody else's server, below whatever prefix."""
+    """Matches `METHOD path` of the operations and pages that ask somebody else's server, below whatever prefix."""
     rules = [
         f"(?:{'|'.join(sorted(rule.methods or ()))}) .*{re.sub('<[^>]*>', '[^/]*', rule.rule)}"
         for rule in app.url_map.iter_rules()
-        if getattr(getattr(app.view_functions[rule.endpoint], "operation", None), "outward", False)
+        if _is_outward(app.view_functions[rule.endpoint])
     ]
     return re.compile("|".join(rules), re.DOTALL)
+
+
+def _is_outward(view: Callable[..., Any]) -> bool:
+    return bool(getattr(getattr(view, "operation", view), "outward", False))
 
 
 class Answer(Response):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -28,15 +29,16 @@ Found = dict[str, Any]
 
 
 def run_test(
-    relay: Relay, account: Account, password: str | None, timeout: int, now: int
-) -> tuple[bool, Found]:
+    relay: Relay, account: Account, password: str | None, timeout: int, now: int,
+    heard: Callable[[Found], None] = lambda step: None,
+) -> tuple[bool, Found]:  # fmt: skip
     """Whether all of it works, and what to tell: as in the HTTP contract, with a `code` and a `message` that say what
     does not. `password`: to try instead of what is stored; it is not kept. `timeout` in seconds: for connecting, and
-    once more for what is said then.
+    once more for what is said then. `heard` is told each step when it is done, those of its SMTP server with `smtp`.
 
     InvalidInputError when there is nothing to log in with.
     """
-    steps = Steps()
+    steps = Steps(heard)
     told: Found = {
         "success": True, "protocol": account.protocol, "server": f"{account.hostname}:{account.port}",
         "message": "Connection successful", "steps": steps.done, "timestamp": now,
@@ -52,7 +54,7 @@ def run_test(
         told |= _failure(exc.reason, _explained(exc))
     config = SmtpConfig.get_or_none(SmtpConfig.id == account.smtp_config_id)  # it may have gone meanwhile
     if config is not None:
-        told |= _try_smtp(relay, account, config, password, told["success"], now)
+        told |= _try_smtp(relay, account, config, password, told["success"], now, heard)
     return bool(told["success"]), told
 
 
@@ -150,11 +152,14 @@ def _step_of(error: ImapError, steps: Steps) -> str:
 
 
 def _try_smtp(
-    relay: Relay, account: Account, config: SmtpConfig, password: str | None, works: bool, now: int
-) -> Found:
+    relay: Relay, account: Account, config: SmtpConfig, password: str | None, works: bool, now: int,
+    heard: Callable[[Found], None],
+) -> Found:  # fmt: skip
     """What is wrong with the account itself is told first."""
     shared = password if account.smtp_shares_login else None
-    report = config_test.run_test(relay, config, None, now, shared)
+    report = config_test.run_test(
+        relay, config, None, now, shared, told=lambda step: heard(step | {"smtp": True})
+    )
     smtp: Found = {
         "success": report["ok"],
         "server": f"{config.smtp_host}:{config.smtp_port}",

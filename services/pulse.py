@@ -13,7 +13,11 @@ _MARKS = {
     " (SELECT sum(value) FROM totals WHERE name IN ('emails_counted', 'attempts_counted'))",
     "sandbox": "SELECT max(id), count(*) FROM sandbox_messages",
     "inbox": "SELECT (SELECT max(id) FROM messages), (SELECT max(updated_at) FROM accounts),"
-    " (SELECT max(id) FROM suppressions)",
+    " (SELECT max(last_sync_at) FROM accounts), (SELECT sum(failures) FROM accounts),"
+    " (SELECT max(id) FROM suppressions), (SELECT sum(message_count) FROM folders),"
+    " (SELECT sum(unread_count) FROM folders), (SELECT count(*) FROM sync_tasks WHERE finished_at IS NULL),"
+    " (SELECT sum(progress) FROM sync_tasks WHERE finished_at IS NULL),"
+    " (SELECT max(started_at) FROM sync_tasks WHERE finished_at IS NULL)",
     "configs": "SELECT (SELECT max(updated_at) FROM smtp_configs), (SELECT count(*) FROM smtp_configs),"
     " (SELECT changed_at FROM switches WHERE name = 'paused'), (SELECT max(id) FROM audit_entries)",
 }

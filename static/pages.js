@@ -1,6 +1,7 @@
 // What makes pages livelier. Without it they work all the same.
 import { watch } from "./live.js";
 import { showTimes } from "./times.js";
+import "./mail.js";
 
 watch((changed) => showTimes(changed)); // first, while the page is as the server drew it
 showTimes(document);
@@ -15,7 +16,7 @@ document.addEventListener("submit", (event) => {
 const AGAIN = 15_000; // ms
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (event.defaultPrevented || form.method !== "post") return;
+  if (event.defaultPrevented || form.method !== "post" || event.submitter?.formTarget) return; // a preview beside it
   if ("sent" in form.dataset) return event.preventDefault();
   form.dataset.sent = "";
   setTimeout(() => { delete form.dataset.sent; }, AGAIN);
@@ -63,4 +64,8 @@ document.addEventListener("formdata", (event) => {
   event.target.querySelectorAll("input[data-zone]").forEach((field) => {
     if (field.value) event.formData.set(field.name, new Date(field.value).toISOString());
   });
+});
+document.querySelectorAll("input[data-zone][data-at]").forEach((field) => {
+  const at = new Date(field.dataset.at);
+  field.value = new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 });

@@ -67,7 +67,7 @@ def _email() -> NewEmail:
         text=form.get("text") or None,
         html=form.get("html") or None,
         sender=form.get("sender", "").strip() or None,
-        attachments=list(_attachments(request.files.getlist("files"))),
+        attachments=list(files_of(request.files.getlist("files"))),
         priority=_priority(form.get("priority", "3")),
         smtp_config_id=whole_number(form.get("config", "")),
         send_at=moment("send_at", form["send_at"]) if form.get("send_at") else None,
@@ -75,7 +75,7 @@ def _email() -> NewEmail:
     )
 
 
-def _attachments(files: list[FileStorage]) -> Iterator[Attachment]:
+def files_of(files: list[FileStorage]) -> Iterator[Attachment]:
     for one in files:
         if one.filename:
             yield Attachment(one.filename, one.mimetype or "application/octet-stream", one.read())

@@ -79,8 +79,11 @@ class Done:
 Page = Callable[..., Any]
 
 
-def page(rule: str, role: Role = Role.VIEWER) -> Callable[[Page], Page]:
-    """Route a page to whoever has the role. It takes a Visit and the path's values; others are led to the login."""
+def page(rule: str, role: Role = Role.VIEWER, *, outward: bool = False) -> Callable[[Page], Page]:
+    """Route a page to whoever has the role. It takes a Visit and the path's values; others are led to the login.
+
+    `outward`: it may wait for somebody else's server, and so must not keep a thread from pages that do not.
+    """
 
     def wrap(view: Page) -> Page:
         @wraps(view)
@@ -91,14 +94,20 @@ def page(rule: str, role: Role = Role.VIEWER) -> Callable[[Page], Page]:
             refuse_broken(request.args)
             return view(visit, **path)
 
+        guarded.outward = outward  # type: ignore[attr-defined]
         bp.add_url_rule(rule, view.__name__, declared(guarded, f"session {role}"), methods=["GET"])
         return view
 
     return wrap
 
 
-def action(rule: str, role: Role, audited: bool = True) -> Callable[[Page], Page]:
-    """Route a form. It answers Done, or a Response of its own; a ServiceError is told on the page it came from."""
+def action(
+    rule: str, role: Role, audited: bool = True, *, outward: bool = False, large: bool = False
+) -> Callable[[Page], Page]:
+    """Route a form. It answers Done, or a Response of its own; a ServiceError is told on the page it came from.
+
+    `outward` as for a page; `large`: its texts may be as long as an email.
+    """
 
     def wrap(view: Page) -> Page:
         @wraps(view)
@@ -106,6 +115,8 @@ def action(rule: str, role: Role, audited: bool = True) -> Callable[[Page], Page
             visit = _visit(role)
             if visit is None:
                 return redirect(url_for("pages.login"), 303)
+            if large:
+                request.max_form_memory_size = visit.relay.policy.max_message_bytes
             sessions.check_csrf()
             try:
                 refuse_broken(request.form)
@@ -119,6 +130,7 @@ def action(rule: str, role: Role, audited: bool = True) -> Callable[[Page], Page
             tell(done.message, done.category)
             return redirect(done.to, 303)
 
+        guarded.outward = outward  # type: ignore[attr-defined]
         bp.add_url_rule(rule, view.__name__, declared(guarded, f"session {role}"), methods=["POST"])
         return view
 

@@ -19,6 +19,8 @@ SECTIONS = {
         Section("Overview", "/overview", "speedometer2"),
         Section("Send", "/compose", "pencil", Role.OPERATOR),
         Section("Emails", "/emails", "envelope"),
+        Section("Inbox", "/inbox", "inbox"),
+        Section("Templates", "/templates", "file-earmark-text"),
         Section("SMTP configs", "/smtp-configs", "send"),
         Section("Suppressions", "/suppressions", "slash-circle"),
         Section("Sandbox", "/sandbox", "box-seam"),

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any
 
 from flask import Response, request, url_for
 
 from controllers.pages.forms import read_form, wrong_fields
 from controllers.pages.frame import Done, Visit, action, page, render, streamed
+from controllers.pages.stepwise import steps_of
 from controllers.schemas.smtp_configs import ConfigChangesBody, NewConfigBody
 from services import config_test, configs, presets
 from services.config_history import history
 from services.config_view import view
 from services.errors import ServiceError
 from services.roles import Role
-
-log = logging.getLogger(__name__)
 
 MOST = 500
 
@@ -93,33 +88,17 @@ def delete_smtp_config(visit: Visit, config_id: int) -> Done:
     return Done(f"{name} is deleted.", url_for("pages.smtp_configs"), f"smtp config {config_id} {name}")
 
 
-@action("/smtp-configs/<id:config_id>/test", Role.OPERATOR)
+@action("/smtp-configs/<id:config_id>/test", Role.OPERATOR, outward=True)
 def test_smtp_config(visit: Visit, config_id: int) -> Response:
     """The page grows by each step as it is done."""
     config = configs.find(visit.who, config_id)
     send_to = request.form.get("send_to", "").strip() or None
     config_test.check_recipient(send_to)
-    heard: SimpleQueue[dict[str, Any]] = SimpleQueue()
-
-    def run() -> None:
-        result: dict[str, Any] = {"ok": False, "steps": [], "capabilities": {}, "certificate": None}
-        try:
-            result = config_test.run_test(visit.relay, config, send_to, visit.now, told=heard.put)
-        except Exception:
-            log.exception("action=config_test_failed config=%s", config_id)
-        heard.put({"result": result})  # whatever happens, or the page would wait for it
-
-    Thread(target=run, name=f"test of config {config_id}", daemon=True).start()
-    return streamed("smtp_config_test.html", config=config, send_to=send_to, steps=_steps(heard))
-
-
-def _steps(heard: SimpleQueue[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Step by step, and in the end the whole result."""
-    while True:
-        one = heard.get(timeout=120)
-        yield one
-        if "result" in one:
-            return
+    steps = steps_of(
+        f"test of config {config_id}",
+        lambda heard: config_test.run_test(visit.relay, config, send_to, visit.now, told=heard),
+    )
+    return streamed("smtp_config_test.html", config=config, send_to=send_to, steps=steps)
 
 
 def _done(config_id: int, message: str) -> Done:

@@ -19,7 +19,9 @@ MAX_ID = 2**63 - 1
 AT_ONCE = 400  # messages that are looked at for their conversations
 SORTS = ("receivedAt:asc", "receivedAt:desc", "from:asc", "from:desc")
 _COLUMNS = {"receivedAt": ("received_at", "messages_newest"), "from": ("sender", "messages_sender")}
-_FILTERS = {"all": "", "read": " AND m.is_read", "unread": " AND NOT m.is_read"}
+_FILTERS = {
+    "all": "", "read": " AND m.is_read", "unread": " AND NOT m.is_read", "starred": " AND m.is_starred",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,18 @@ def _newest(folder_id: int, conversations: set[int]) -> dict[int, tuple[int, int
             found.get(conversation, (received_at, message_id)), (received_at, message_id)
         )
     return found
+
+
+def neighbours(folder_id: int, message_id: int) -> tuple[int | None, int | None]:
+    """The messages before and after it in its folder, by time: the newer one, and the older one."""
+    at = rows("SELECT received_at FROM messages WHERE id = ? AND folder_id = ?", message_id, folder_id)
+    if not at:
+        return None, None
+    found = []
+    for sort in ("receivedAt:asc", "receivedAt:desc"):
+        page = folder_page(folder_id, Wanted(sort, limit=1, cursor=make_cursor(sort, (message_id, at[0][0]))))
+        found.append(page.ids[0] if page.ids else None)
+    return found[0], found[1]
 
 
 def page_of(found: list[tuple[Any, ...]], limit: int, order: str) -> Page:
