@@ -109,21 +109,17 @@ def _by_message_id(account_id: str, ids: Sequence[str], sizes: Sequence[int]) ->
 
 
 def _movable(account_id: str, folder: Folder, letters: Iterable[int]) -> dict[int, list[int]]:
-    """By letter, messages that are nowhere now: their row may be taken along. Those of this folder first.
-
-    What we have moved without being told its UID (which is negative then) waits for its folder: where it was before,
-    a server without UIDPLUS keeps it, marked as deleted.
-    """
+    """By letter, messages that are nowhere now: their row may be taken along. Those of this folder first."""
     found: dict[int, list[int]] = defaultdict(list)
     for some in _chunks(sorted(letters)):
         for letter_id, message_id in rows(
             "SELECT m.letter_id, m.id FROM messages m JOIN folders f ON f.id = m.folder_id"
             f" WHERE m.account_id = ? AND m.view_of IS NULL AND m.letter_id IN ({marks(len(some))})"
+            " AND (m.uid > 0 OR m.folder_id = ?)"  # one that was moved to a place untold is awaited there alone
             " AND (m.gone_at IS NOT NULL"
             " OR f.missed > 0 OR (m.folder_id = ? AND m.uidvalidity <> ?))"
-            " AND (m.uid > 0 OR m.folder_id = ?)"
             " ORDER BY CASE WHEN m.folder_id = ? THEN 1 ELSE 0 END, m.id",
-            account_id, *some, folder.id, folder.uidvalidity, folder.id, folder.id,
+            account_id, *some, folder.id, folder.id, folder.uidvalidity, folder.id,
         ):  # fmt: skip
             found[letter_id].append(message_id)
     return found
