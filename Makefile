@@ -7,7 +7,7 @@ SOURCES = app.py config.py gunicorn.conf.py controllers models services utils wo
 # Programs that some tests start, by the name of their Debian package.
 TEST_TOOLS = faketime cc dovecot sievec postfix curl chromium mbsync nginx caddy
 SOAK_MINUTES = 30
-PYTEST_ARGS = --cov -n auto --dist worksteal
+PYTEST_ARGS = -n auto --dist worksteal
 BENCH_ARGS = --write
 
 .PHONY: help run install test lint format tools node soak bench clean
@@ -28,8 +28,8 @@ run: $(VENV)/.installed
 install: $(VENV)/.installed
 
 test: lint tools node
-	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov-fail-under=0 --cov-report=
-	MAILFERRY_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(PYTEST_ARGS) --cov-append
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov
+	MAILFERRY_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff check

@@ -39,8 +39,8 @@ ON_BOTH = (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests wait for their servers more than they compute."""
-    return (os.cpu_count() or 1) + 1
+    """More than there are cores: tests wait for their servers more than they compute."""
+    return (os.cpu_count() or 1) + 3
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -25,7 +25,7 @@ from services.sync.arrivals import read_flags, read_modseq
 
 SECONDS = 60.0  # for all that a change takes on its server
 # Of IMAP (RFC 9051, flag-keyword); those with a $ are not people's.
-_KEYWORD = re.compile(r"""(?!\$)[^\x00-\x20\x7f-\U0010ffff(){%*"\\\]]+""")
+_KEYWORD = re.compile(r"""(?!\$)[^\x00-\x20\x7f-\U0010ffff(){}%*"\\\]]+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _flags(message: Message, wanted: Changes) -> Flags:
 def _check_keywords(labels: list[str]) -> None:
     wrong = [
         FieldError(f"labels.{at}", "this server keeps labels as keywords: no spaces, no letters but ASCII's, none of"
-                   ' (){%*"\\], and no $ in front', "INVALID_VALUE")
+                   ' (){}%*"\\], and no $ in front', "INVALID_VALUE")
         for at, one in enumerate(labels) if not _KEYWORD.fullmatch(one)
     ]  # fmt: skip
     wrong += [

@@ -28,7 +28,7 @@ _PULSE = 5.0  # seconds within which an idle one shows that it lives
 def connection(relay: Relay, account: Account, seconds: float, now: int) -> Iterator[Client]:
     """For so long, nobody else's. MailServerError for what the server refuses or fails at; ConflictError when there
     is nothing to log in with; BusyError when all of the account's connections are in use."""
-    secret = _secret(relay, account)
+    secret = usable_secret(relay, account)
     version = _version(relay, account, secret)
     client = _take(relay, account, version)
     is_clean = False
@@ -39,9 +39,7 @@ def connection(relay: Relay, account: Account, seconds: float, now: int) -> Iter
         is_clean = True
     except ImapError as error:
         is_clean = error.is_answer
-        if error.reason is Reason.AUTH and not isinstance(error, NoTokenError):
-            _note_refusal(account, error.detail, now)
-        raise _told(error) from error
+        raise failed(account, error, now) from error
     except (ServiceError, GeneratorExit):  # between two commands
         is_clean = True
         raise
@@ -52,8 +50,9 @@ def connection(relay: Relay, account: Account, seconds: float, now: int) -> Iter
         relay.mailboxes.give_back(account.id, version, kept)
 
 
-def _secret(relay: Relay, account: Account) -> Secret:
-    """Nobody is asked with a login that was refused before: providers lock accounts for it."""
+def usable_secret(relay: Relay, account: Account) -> Secret:
+    """ConflictError where there is none, MailServerError where no token can be had. Nobody is asked with a login that
+    was refused before: providers lock accounts for it."""
     if account.state == AccountState.NEEDS_REAUTH:
         raise ConflictError(
             f"the mail server refused the login: renew the account's credential ({account.last_error or ''})",
@@ -95,6 +94,13 @@ def _living(client: Client | None) -> Client | None:
 
 def _opened(endpoint: Endpoint) -> Client:
     return Client.open(endpoint, LIMITS)
+
+
+def failed(account: Account, error: ImapError, now: int) -> MailServerError:
+    """For whoever asked. That a login was refused is noted."""
+    if error.reason is Reason.AUTH and not isinstance(error, NoTokenError):
+        _note_refusal(account, error.detail, now)
+    return _told(error)
 
 
 def _note_refusal(account: Account, detail: str, now: int) -> None:

@@ -12,8 +12,8 @@ from models.inbox import Letter, Part
 from services import pop3
 from services.errors import BusyError, MailServerError, NotFoundError
 from services.imap import Client, ImapError, Limits, section
-from services.imap_endpoints import logged_in
-from services.inbox.connections import connection
+from services.imap_endpoints import logged_in_with
+from services.inbox.connections import connection, failed, usable_secret
 from services.inbox.copies import Copy, copy_of, select_folder
 from services.inbox.detail import filename_of
 from services.relay import Relay
@@ -117,14 +117,17 @@ def _from_pop3(relay: Relay, account: Account, part: Part, copy: Copy, now: int)
     """The message comes as far as the part goes, for POP3 knows no parts."""
     letter = Letter.get_by_id(part.letter_id)
     limits = replace(POP3_LIMITS, answer=2 * letter.size + 1_000_000)
+    secret = usable_secret(relay, account)
     try:
-        with logged_in(relay, account, lambda endpoint: pop3.Client.open(endpoint, limits)) as client:
+        with logged_in_with(
+            relay, account, secret, lambda endpoint: pop3.Client.open(endpoint, limits)
+        ) as client:
             number = client.number_of(letter.server_id or "")
             if number is None:
                 raise NotFoundError("the mail server no longer has the message")
             yield from section_of(client.message(number), part.section)
     except ImapError as error:
-        raise MailServerError(f"the mail server does not give it now: {error}") from error
+        raise failed(account, error, now) from error
 
 
 def decoded(encoding: str, chunks: Iterable[bytes]) -> Iterator[bytes]:

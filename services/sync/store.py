@@ -115,10 +115,11 @@ def _movable(account_id: str, folder: Folder, letters: Iterable[int]) -> dict[in
         for letter_id, message_id in rows(
             "SELECT m.letter_id, m.id FROM messages m JOIN folders f ON f.id = m.folder_id"
             f" WHERE m.account_id = ? AND m.view_of IS NULL AND m.letter_id IN ({marks(len(some))})"
+            " AND (m.uid > 0 OR m.folder_id = ?)"  # one that was moved to a place untold is awaited there alone
             " AND (m.gone_at IS NOT NULL"
             " OR f.missed > 0 OR (m.folder_id = ? AND m.uidvalidity <> ?))"
             " ORDER BY CASE WHEN m.folder_id = ? THEN 1 ELSE 0 END, m.id",
-            account_id, *some, folder.id, folder.uidvalidity, folder.id,
+            account_id, *some, folder.id, folder.id, folder.uidvalidity, folder.id,
         ):  # fmt: skip
             found[letter_id].append(message_id)
     return found

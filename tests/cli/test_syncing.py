@@ -54,9 +54,14 @@ def begun(run: CommandLine, *argv: str, **streams: int) -> subprocess.Popen[str]
     given = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.Popen(
         [sys.executable, str(ROOT / "app.py"), "accounts", "sync", *argv],
-        env=given | run.env | {"TERM": "xterm", "COLUMNS": "100"}, cwd=run.data_dir, text=True,
+        env=given | run.env | {"TERM": "xterm", "COLUMNS": "100"}, cwd=run.data_dir, text=True, preexec_fn=_hear,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
     )  # fmt: skip
+
+
+def _hear() -> None:
+    """Whoever runs the tests in the background has had SIGINT ignored, and that is handed down."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def on_a_terminal(
@@ -78,6 +83,7 @@ def on_a_terminal(
 def begun_on(run: CommandLine, account: str, terminal: int) -> subprocess.Popen[str]:
     def take() -> None:
         """Ctrl-C there is for us."""
+        _hear()
         os.setsid()
         import fcntl
         import termios

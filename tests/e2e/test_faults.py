@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support import chaos
 
 
@@ -11,6 +13,7 @@ def test_nothing_is_lost_or_silently_doubled_by_kill_9(tmp_path: Path) -> None:
     chaos.kill(tmp_path, faults=5).check()
 
 
+@pytest.mark.long
 def test_mail_on_hold_is_never_sent_twice_by_kill_9(tmp_path: Path) -> None:
     chaos.kill(tmp_path, faults=3, hold=True).check(hold=True)
 

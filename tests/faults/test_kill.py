@@ -81,7 +81,9 @@ def test_one_of_two_processes_is_killed_at(tmp_path: Path, tell: Tell, place: st
         tell(trial.finish())
 
 
-@pytest.mark.parametrize("place", ["before-give-back", "after-give-back"])
+@pytest.mark.parametrize(
+    "place", ["before-give-back", pytest.param("after-give-back", marks=pytest.mark.long)]
+)
 def test_killed_while_giving_back(tmp_path: Path, tell: Tell, place: str) -> None:
     """The server ends each session after one email, with a batch in hand."""
     with Trial(tmp_path, queue_workers=1) as trial:

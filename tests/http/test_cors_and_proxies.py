@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.http.test_pages import csrf_of
 from tests.support.app import MASTER_KEY, Caller, caller, running_app
 
 ORIGIN = {"Origin": "https://app.example.com"}
@@ -51,6 +52,7 @@ def test_forwarded_headers_count_behind_trusted_proxies_only(
 
 
 def test_a_forged_address_does_not_reset_the_login_limit(nobody: Caller) -> None:
+    form = {"key": "x", "csrf": csrf_of(nobody.client.get("/login"))}
     for number in range(10):
-        nobody.call("POST", "/login", data={"key": "x"}, headers={"X-Forwarded-For": f"203.0.113.{number}"})
-    assert nobody.call("POST", "/login", data={"key": "x"}).status_code == 429
+        nobody.call("POST", "/login", data=form, headers={"X-Forwarded-For": f"203.0.113.{number}"})
+    assert nobody.call("POST", "/login", data=form).status_code == 429

@@ -17,6 +17,6 @@ def test_the_api_keeps_to_its_description(app: APIFlask, tmp_path: Path, who: st
     """No mail is delivered here: hosts and addresses are made up."""
     others = [part for tag in OF_A_USER for part in ("--exclude-tag", tag)]  # see test_schemathesis_user.py
     if who == "service":
-        explore(app, tmp_path, MASTER_KEY, 15, *others)
+        explore(app, tmp_path, MASTER_KEY, 10, *others)
     else:  # the same code, but for what is refused
         explore(app, tmp_path, new_key("tenant-a", Scope.ADMIN), 8, *others, "--phases", "examples,fuzzing")

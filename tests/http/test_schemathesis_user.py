@@ -162,7 +162,7 @@ def test_the_api_of_a_user_keeps_to_its_description(
     answers.clear()
     tags = [part for tag in OF_A_USER for part in ("--include-tag", tag)]
     phases = "examples,coverage,fuzzing"  # what calls hand on to each other might take the account away
-    explore(app, tmp_path, key, 8, *tags, "--phases", phases, description=str(file))
+    explore(app, tmp_path, key, 4, *tags, "--phases", phases, description=str(file))
     reached = {name for name, status in answers if status < 300}
     ours = {one["operationId"] for one in operations(description) if set(one["tags"]) & set(OF_A_USER)}
     assert ours - reached == {"test_account"}, "nothing listens at its SMTP port"

@@ -228,8 +228,27 @@ def test_a_message_is_shown_and_its_files_come_byte_for_byte(
     assert on_server(server, name).stat()[0] == 1
     write(lambda: run("UPDATE letters SET server_id = 'another'"))
     assert ann.get(path).status_code == 404
-    write(lambda: run("UPDATE accounts SET port = 9"))
+    ann.put(f"/api/accounts/{account}", {"port": 9, "password": PASSWORD})
     assert (ann.get(path).status_code, ann.get(path).json["code"]) == (502, "MAIL_SERVER_ERROR")
+
+
+def test_a_login_that_was_refused_is_not_tried_again_by_a_download(
+    app: APIFlask, ann: Caller, server: Dovecot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = server.user()
+    server.deliver(name, with_files(("one.pdf", BYTES)))
+    account = account_of(ann, server, name)
+    with polling(app):
+        sync(ann, account)
+    (_, one) = detail(ann, account)["attachments"]
+    ann.put(f"/api/accounts/{account}", {"password": "wrong"})
+    path = f"/api/{account}/attachments/{one['id']}/download"
+    answer = ann.get(path)
+    assert (answer.status_code, answer.json["code"]) == (502, "NEEDS_REAUTH")
+    assert ann.get(f"/api/accounts/{account}").json["state"] == "needs_reauth"
+    monkeypatch.setattr("services.pop3.Client.open", None)
+    answer = ann.get(path)
+    assert (answer.status_code, answer.json["code"]) == (409, "NEEDS_REAUTH")
 
 
 def test_a_message_too_large_to_come_whole_is_read_from_its_beginning(
