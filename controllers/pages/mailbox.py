@@ -10,7 +10,7 @@ from markupsafe import Markup
 from controllers.pages.forms import whole_number
 from controllers.pages.frame import Done, Visit, action, came_from, page
 from controllers.pages.mail_frame import Box, mail_box, note, show
-from services.errors import ConflictError, InvalidInputError, NotFoundError
+from services.errors import ConflictError, InvalidInputError, MailServerError, NotFoundError
 from services.inbox import changes, conversations, folders, listing, search
 from services.inbox.questions import terms_of
 from services.inbox.view import Item, items
@@ -121,11 +121,15 @@ def _change_each(visit: Visit, box: Box, do: str, ids: list[int]) -> str:
 
 
 def change_one(visit: Visit, box: Box, do: str, message_id: int) -> None:
-    """On the mail server first; errors as of services.inbox.changes."""
-    if do == "delete":
-        changes.delete(visit.relay, box.id, message_id, visit.now)
-        return
-    changes.change(visit.relay, box.id, message_id, _wanted(do), visit.now)
+    """On the mail server first; errors as of services.inbox.changes, with what to do."""
+    try:
+        if do == "delete":
+            changes.delete(visit.relay, box.id, message_id, visit.now)
+        else:
+            changes.change(visit.relay, box.id, message_id, _wanted(do), visit.now)
+    except MailServerError as error:
+        told = f"{error.message.rstrip('.')}. Try again in a moment; if it stays so, test the account in its settings"
+        raise MailServerError(told, code=error.code) from error
 
 
 def name_of(do: str) -> str:

@@ -145,6 +145,9 @@ def arrived(page: Page, dovecot: Dovecot, user: str, account: str, *letters: byt
     """The list of the inbox, where the last of them is to be seen."""
     for one in letters:
         dovecot.deliver(user, one)
+    page.goto(f"/inbox/accounts/{account}")
+    page.get_by_role("button", name="Sync now").click()
+    expect(page.get_by_role("status").filter(has_text="It syncs now")).to_be_visible()
     subject = str(message_from_bytes(letters[-1], policy=policy.default)["Subject"])
     page.goto(f"/inbox/{account}")
     expect(page.get_by_role("link", name=subject).first).to_be_visible(timeout=30_000)
@@ -327,16 +330,20 @@ def test_the_keyboard_leads_through_it(page: Page, dovecot: Dovecot, ann: str, a
     for key in ("j", "j", "k", "s"):
         page.keyboard.press(key)
     expect(page.get_by_role("status")).to_have_text("Starred.")
+    page.wait_for_load_state()  # the keys are listened to by then
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Key two")).to_be_visible()
+    page.wait_for_load_state()
     page.keyboard.press("j")
     expect(page.get_by_role("heading", name="Key one")).to_be_visible()
+    page.wait_for_load_state()
     page.keyboard.press("u")
     page.get_by_label("Search this account").press("u")
     expect(page.get_by_label("Search this account")).to_have_value("u")
     page.get_by_role("link", name="Key one").click()
     expect(page.get_by_role("button", name="Mark unread")).to_be_visible()
+    page.wait_for_load_state()
     page.keyboard.press("r")
     expect(page.get_by_label("Subject")).to_have_value("Re: Key one")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,6 +132,21 @@ def test_strange_forms_are_refused_in_words(admin: FlaskClient, folder: int) -> 
     assert "Choose some messages" in post(admin, many, do="read:x")[1]
     assert admin.get(f"/inbox/{ACCOUNT}/folders/{folder}?cursor=x").status_code == 400
     assert admin.get(f"/inbox/{ACCOUNT}/search?q=%00").status_code == 400
+
+
+def test_a_mail_server_that_is_not_there_is_told_with_what_to_do(app: APIFlask, admin: FlaskClient) -> None:
+    """Nothing listens where the account points to."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    speaking = {"X-API-Key": new_key(), "X-Tenant-ID": "t", "X-User-ID": "u"}
+    made = app.test_client().post("/api/accounts", headers=speaking, json={
+        "accountName": "Gone", "emailAddress": "u@x.test", "hostname": "127.0.0.1", "port": port, "encryption": "none",
+        "username": "u", "password": "planted-password",
+    }).json["id"]  # fmt: skip
+    message = add_letter(made, add_folder(made))
+    status, told = post(admin, f"/inbox/{made}/messages/{message}", do="star")
+    assert (status, "The mail server did not do it" in told, "test the account" in told) == (303, True, True)
+    assert "planted-password" not in told
 
 
 def test_a_draft_keeps_all_and_goes(admin: FlaskClient, folder: int) -> None:
