@@ -198,16 +198,16 @@ def test_it_follows_a_running_relay_over_its_restart_until_ctrl_c(tmp_path: Path
         daemon.add_config(sink.port)
         with following(daemon) as (process, told):
             first = daemon.send()
-            assert [(one["type"], one["email_id"]) for one in (told.get(timeout=20), told.get(timeout=20))] == [
+            assert [(one["type"], one["email_id"]) for one in (told.get(timeout=60), told.get(timeout=60))] == [
                 ("accepted", first), ("sent", first),
             ]  # fmt: skip
             daemon.stop()
             daemon.start()
             second = daemon.send(recipients=["gone@example.com"])
-            assert told.get(timeout=20)["type"] == "accepted"
-            failed = told.get(timeout=20)
+            assert told.get(timeout=60)["type"] == "accepted"
+            failed = told.get(timeout=60)
             assert (failed["type"], failed["email_id"], failed["code"]) == ("failed", second, 550)
             assert failed["smtp_config"] == f"config-{sink.port}" and "no such user" in failed["reply"]
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 130
+            assert process.wait(60) == 130
             assert process.stderr is not None and "Traceback" not in process.stderr.read()
