@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from controllers.schemas.common import Id, Limit, Offset, Query, Strict, Whole
+from controllers.schemas.common import Id, Limit, Offset, Query, Strict, whole
 from controllers.schemas.emails import AddressText, Variables
 from services.templates.compiled import MAX_SOURCE, MAX_SUBJECT
 from services.templates.store import MAX_DESCRIPTION, NAME_PATTERN
@@ -80,6 +80,6 @@ class TemplatesQuery(Query):
 
 
 class VersionQuery(Query):
-    version: Annotated[Whole, Field(ge=1, le=2**63 - 1)] | None = Field(
+    version: Annotated[Id, BeforeValidator(whole)] | None = Field(
         None, description="an older one; by default the one in force"
     )
