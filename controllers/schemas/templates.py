@@ -80,6 +80,6 @@ class TemplatesQuery(Query):
 
 
 class VersionQuery(Query):
-    version: Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(whole)] | None = Field(
+    version: Annotated[Id, BeforeValidator(whole)] | None = Field(
         None, description="an older one; by default the one in force"
     )

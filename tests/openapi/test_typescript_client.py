@@ -41,6 +41,7 @@ const listed = await client.GET("/api/emails/status/{status}", {
 });
 console.log(status, listed.data?.some((one) => one.id === path.email_id));
 """
+SUBJECT = 'subject: "By a generated client",'
 STRICT = {
     "compilerOptions": {
         "strict": True, "noUncheckedIndexedAccess": True, "target": "es2022", "module": "nodenext",
@@ -85,10 +86,19 @@ def test_the_docs_make_and_use_it_so(folder: Path, daemon: Daemon) -> None:
     assert daemon.query("SELECT count(*) FROM emails")[0][0] == before + 1
 
 
-def test_the_compiler_refuses_what_the_api_would(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (SUBJECT.replace('"By a generated client"', "7"), "Type 'number' is not assignable"),
+        (f'{SUBJECT} priority: "high",', "Type 'string' is not assignable"),
+        ('}});\nawait client.POST("/api/templates", {body: {name: "hello", sbject: "Hello",', "sbject"),
+    ],
+)
+def test_the_compiler_refuses_what_the_api_would(folder: Path, line: str, told: str) -> None:
+    """A wrong type, and a misspelt field where the right one is needed."""
     compiler = need_package("typescript")
-    (folder / "wrong.ts").write_text(APP.replace('subject: "By a generated client"', "subject: 17"))
-    with pytest.raises(AssertionError, match="not assignable"):
+    (folder / "wrong.ts").write_text(APP.replace(SUBJECT, line))
+    with pytest.raises(AssertionError, match=told):
         run_node(compiler / "bin/tsc", "--noEmit", "-p", ".", cwd=_only(folder, "wrong.ts"))
 
 
