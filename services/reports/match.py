@@ -28,6 +28,9 @@ QUEUE_ID_AGE = 14 * DAY  # how late a report may come that only names a queue id
 SLACK = MINUTE
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+=-]*")
 _RUN = re.compile(r"[0-9]+|[a-z]+|[A-Z]+")
+_POSTFIX = re.compile(
+    r"(?=.*[0-9])(?=.*[A-F])[0-9A-F]{9,16}"
+)  # microseconds and an inode: long, and of nobody's choice
 _HOST = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
 SHORTEST_ID = 8
 
@@ -98,6 +101,8 @@ def _by_queue_id(report: Report, now: int) -> Iterator[Email]:
 def is_telling(name: str) -> bool:
     """Whether it is a server's own name for one email: a word such as "accepted", a host, a time or a version stands in
     every 250, and would let anybody speak about any email."""
+    if _POSTFIX.fullmatch(name):
+        return True
     runs = len(_RUN.findall(name))
     enough = 3 if any(one.isupper() for one in name) else 5
     mixed = any(one.isdigit() for one in name) and any(one.isalpha() for one in name)

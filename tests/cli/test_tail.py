@@ -176,6 +176,7 @@ def following(
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "app.py"), "tail", "--json", "--since", "1h", *argv],
         env=daemon.environment, cwd=daemon.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
     )  # fmt: skip
     told: queue.Queue[dict[str, Any]] = queue.Queue()
 
